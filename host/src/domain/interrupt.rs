@@ -1,0 +1,94 @@
+//! The flag through which a running task learns that it must stop.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Instant,
+};
+
+/// Why a running task must stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// Somebody cancelled the job.
+    Cancelled,
+    /// The job's deadline has passed.
+    Deadline,
+    /// The worker lost its lease on the task: another worker may run it now.
+    LeaseLost,
+    /// The process is draining: the task goes back to the queue with its last checkpoint.
+    Draining,
+}
+
+/// One per running task. Native loops look at it often (one relaxed load), guests through the epoch callback.
+///
+/// The first reason wins: a task that was cancelled does not turn into one that was drained.
+#[derive(Debug, Default)]
+pub struct Interrupt {
+    reason: AtomicU8,
+    deadline: OnceLock<Instant>,
+}
+
+impl Interrupt {
+    /// A flag that is not raised, without a deadline.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A flag that raises itself with [`StopReason::Deadline`] at `deadline`.
+    #[must_use]
+    pub fn with_deadline(deadline: Instant) -> Self {
+        let interrupt = Self::default();
+        // A fresh lock is empty, so this always stores.
+        let _ = interrupt.deadline.set(deadline);
+        interrupt
+    }
+
+    /// Raises the flag; does nothing where it is raised already.
+    pub fn raise(&self, reason: StopReason) {
+        let code = match reason {
+            StopReason::Cancelled => 1,
+            StopReason::Deadline => 2,
+            StopReason::LeaseLost => 3,
+            StopReason::Draining => 4,
+        };
+        let _ = self.reason.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Why the task must stop, or `None` while it may go on. Looks at the clock where there is a deadline.
+    #[must_use]
+    pub fn reason(&self) -> Option<StopReason> {
+        if self.deadline.get().is_some_and(|deadline| Instant::now() >= *deadline) {
+            self.raise(StopReason::Deadline);
+        }
+        match self.reason.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(StopReason::Cancelled),
+            2 => Some(StopReason::Deadline),
+            3 => Some(StopReason::LeaseLost),
+            _ => Some(StopReason::Draining),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_to_stop_wins() {
+        let interrupt = Interrupt::new();
+        assert_eq!(interrupt.reason(), None);
+        interrupt.raise(StopReason::Cancelled);
+        interrupt.raise(StopReason::Draining);
+        assert_eq!(interrupt.reason(), Some(StopReason::Cancelled));
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_stops_at_once() {
+        let interrupt = Interrupt::with_deadline(Instant::now());
+        assert_eq!(interrupt.reason(), Some(StopReason::Deadline));
+    }
+}

@@ -1,0 +1,3 @@
+//! paddock: decide under uncertainty about a motor race. See ARCHITECTURE.md for the rooms and their direction.
+
+pub mod domain;
