@@ -1,3 +1,4 @@
 //! paddock: decide under uncertainty about a motor race. See ARCHITECTURE.md for the rooms and their direction.
 
+pub mod db;
 pub mod domain;

@@ -1,0 +1,189 @@
+//! The artifact store: large immutable bytes, named by their SHA-256. Who still needs an artifact is not known here.
+
+use std::{fmt, fs, str::FromStr, sync::Arc};
+
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Db, DbConfig, DbError, WriteTx};
+use crate::domain::ids::random_hex_128;
+
+/// The SHA-256 of an artifact's bytes, as 64 lower-case hexadecimal digits: its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ArtifactHash(String);
+
+/// Text that is not the hash of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an artifact hash: expected 64 lower-case hexadecimal digits")]
+pub struct InvalidHash;
+
+impl ArtifactHash {
+    /// The hash of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The 64 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Two levels of 256 directories keep each directory small with a million artifacts.
+    fn location(&self) -> Path {
+        Path::from_iter([&self.0[0..2], &self.0[2..4], self.0.as_str()])
+    }
+}
+
+impl FromStr for ArtifactHash {
+    type Err = InvalidHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHash> {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 64 && text.bytes().all(is_digit) { Ok(Self(text.to_owned())) } else { Err(InvalidHash) }
+    }
+}
+
+impl TryFrom<String> for ArtifactHash {
+    type Error = InvalidHash;
+
+    fn try_from(text: String) -> Result<Self, InvalidHash> {
+        text.parse()
+    }
+}
+
+impl From<ArtifactHash> for String {
+    fn from(hash: ArtifactHash) -> Self {
+        hash.0
+    }
+}
+
+impl fmt::Display for ArtifactHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A handle on the artifact store; clones share it.
+#[derive(Debug, Clone)]
+pub struct ArtifactStore {
+    store: Arc<dyn ObjectStore>,
+    db: Db,
+    bytes_max: u64,
+}
+
+/// An artifact whose bytes are durable but whose row is not written yet.
+#[derive(Debug)]
+#[must_use = "an artifact without a row is garbage: record it"]
+pub struct StagedArtifact {
+    hash: ArtifactHash,
+    size_bytes: i64,
+}
+
+impl ArtifactStore {
+    /// Opens the store in the data directory.
+    ///
+    /// # Errors
+    /// [`DbError::Io`] or [`DbError::Store`] where its directory cannot be used.
+    pub fn open(config: &DbConfig, db: Db) -> Result<Self, DbError> {
+        let path = config.artifacts_dir();
+        fs::create_dir_all(&path).map_err(|source| DbError::Io { path: path.clone(), source })?;
+        // Without fsync a power cut could leave a row that names an empty file.
+        let store = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
+        Ok(Self { store: Arc::new(store), db, bytes_max: config.artifact_bytes_max })
+    }
+
+    /// Stores the bytes durably and returns their name. Storing the same bytes again costs a look.
+    ///
+    /// # Errors
+    /// [`DbError::ArtifactTooLarge`], or [`DbError::Store`] / [`DbError::Busy`] / [`DbError::Query`]: retry.
+    pub async fn put(&self, bytes: Bytes) -> Result<ArtifactHash, DbError> {
+        let staged = self.stage(bytes).await?;
+        let mut tx = self.db.write().await?;
+        let hash = staged.record(&mut tx).await?;
+        tx.commit().await?;
+        Ok(hash)
+    }
+
+    /// Stores the bytes durably; the caller records the row in a transaction of its own.
+    ///
+    /// # Errors
+    /// [`DbError::ArtifactTooLarge`], or [`DbError::Store`]: retry.
+    pub async fn stage(&self, bytes: Bytes) -> Result<StagedArtifact, DbError> {
+        let length = bytes.len() as u64;
+        let size_bytes = i64::try_from(length).ok().filter(|_| length <= self.bytes_max);
+        let Some(size_bytes) = size_bytes else {
+            return Err(DbError::ArtifactTooLarge { bytes: length, limit: self.bytes_max });
+        };
+        let hash = ArtifactHash::of(&bytes);
+        if !self.holds(&hash, length).await? {
+            // The store writes a temporary file, syncs it and renames it: a reader sees all of it or nothing.
+            self.store.put(&hash.location(), PutPayload::from_bytes(bytes)).await?;
+        }
+        Ok(StagedArtifact { hash, size_bytes })
+    }
+
+    /// The bytes with this name, verified.
+    ///
+    /// # Errors
+    /// [`DbError::ArtifactMissing`], [`DbError::ArtifactCorrupt`], or [`DbError::Store`]: retry.
+    pub async fn get(&self, hash: &ArtifactHash) -> Result<Bytes, DbError> {
+        let bytes = match self.store.get(&hash.location()).await {
+            Ok(object) => object.bytes().await?,
+            Err(object_store::Error::NotFound { .. }) => return Err(DbError::ArtifactMissing(hash.clone())),
+            Err(error) => return Err(error.into()),
+        };
+        let found = ArtifactHash::of(&bytes);
+        if found == *hash {
+            Ok(bytes)
+        } else {
+            Err(DbError::ArtifactCorrupt { hash: hash.clone(), found, bytes: bytes.len() as u64 })
+        }
+    }
+
+    /// Proves that the store can write, read and delete, for `/readyz`.
+    ///
+    /// # Errors
+    /// [`DbError::Store`]: the store cannot be used now.
+    pub async fn check(&self) -> Result<(), DbError> {
+        let probe = Path::from_iter(["probe", random_hex_128().as_str()]);
+        self.store.put(&probe, PutPayload::from_static(b"paddock")).await?;
+        let found = self.store.get(&probe).await?.bytes().await;
+        self.store.delete(&probe).await?;
+        found?;
+        Ok(())
+    }
+
+    async fn holds(&self, hash: &ArtifactHash, length: u64) -> Result<bool, DbError> {
+        match self.store.head(&hash.location()).await {
+            // A file of another length is damaged; writing it again repairs it.
+            Ok(found) => Ok(found.size == length),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+const RECORD: &str = "INSERT INTO artifacts (hash, size_bytes, created_us)
+    VALUES ($1, $2, (SELECT now_us FROM clock)) ON CONFLICT (hash) DO NOTHING";
+
+impl StagedArtifact {
+    /// The artifact's name.
+    #[must_use]
+    pub fn hash(&self) -> &ArtifactHash {
+        &self.hash
+    }
+
+    /// Writes the row in the caller's transaction.
+    ///
+    /// # Errors
+    /// [`DbError::Query`] where the database refuses.
+    pub async fn record(self, tx: &mut WriteTx) -> Result<ArtifactHash, DbError> {
+        sqlx::query(RECORD).bind(self.hash.as_str()).bind(self.size_bytes).execute(&mut **tx).await?;
+        Ok(self.hash)
+    }
+}
