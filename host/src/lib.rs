@@ -1,4 +1,5 @@
 //! paddock: decide under uncertainty about a motor race. See ARCHITECTURE.md for the rooms and their direction.
 
+pub mod auth;
 pub mod db;
 pub mod domain;

@@ -1,0 +1,88 @@
+//! The audit trail: which key did what, when. Append-only; names things by id and never holds a payload.
+
+use super::{AuthError, Principal};
+use crate::db::{Db, DbError};
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A job was submitted.
+    JobSubmitted,
+    /// A job was cancelled.
+    JobCancelled,
+    /// The result of a job was read.
+    ResultRead,
+    /// The draws of a model were read.
+    DrawsRead,
+    /// Races were imported.
+    RacesImported,
+    /// A slate was imported.
+    SlateImported,
+    /// A plugin was uploaded.
+    PluginUploaded,
+}
+
+impl Action {
+    /// The name used in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JobSubmitted => "job.submitted",
+            Self::JobCancelled => "job.cancelled",
+            Self::ResultRead => "job.result_read",
+            Self::DrawsRead => "model.draws_read",
+            Self::RacesImported => "races.imported",
+            Self::SlateImported => "slate.imported",
+            Self::PluginUploaded => "plugin.uploaded",
+        }
+    }
+}
+
+/// One line of the trail.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditEntry<'a> {
+    /// Who did it.
+    pub principal: &'a Principal,
+    /// What was done.
+    pub action: Action,
+    /// To what: an id, or a count where there are many.
+    pub subject: &'a str,
+    /// The request, as the log names it.
+    pub request_id: &'a str,
+}
+
+const INSERT: &str = "INSERT INTO audit (at_us, team_id, key_id, action, subject, request_id)
+    VALUES ((SELECT now_us FROM clock), $1, $2, $3, $4, $5)";
+
+/// Writes one line.
+///
+/// # Errors
+/// [`AuthError::Db`]: the line is not written.
+pub async fn record(db: &Db, entry: AuditEntry<'_>) -> Result<(), AuthError> {
+    let mut tx = db.write().await?;
+    sqlx::query(INSERT)
+        .bind(entry.principal.team.as_str())
+        .bind(entry.principal.key.as_str())
+        .bind(entry.action.as_str())
+        .bind(entry.subject)
+        .bind(entry.request_id)
+        .execute(&mut *tx)
+        .await
+        .map_err(DbError::from)?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Writes one line; where that fails, the log has it instead. What was done is done and must not be answered as if it were not.
+pub async fn record_or_log(db: &Db, entry: AuditEntry<'_>) {
+    if let Err(error) = record(db, entry).await {
+        tracing::error!(
+            team.id = %entry.principal.team,
+            key.id = %entry.principal.key,
+            audit.action = entry.action.as_str(),
+            audit.subject = entry.subject,
+            cause = %error,
+            "a line of the audit trail was not written"
+        );
+    }
+}
