@@ -36,7 +36,9 @@ pub enum DbError {
     #[error("the database schema could not be brought up to date: {0}")]
     Migration(#[source] sqlx::migrate::MigrateError),
     /// The server beside which this command runs has not brought the schema to this binary's version. Restart it with this version.
-    #[error("the running server uses schema version {found}, this command needs {known}: restart the server with this version")]
+    #[error(
+        "the running server uses schema version {found}, this command needs {known}: restart the server with this version"
+    )]
     SchemaOlder {
         /// The version in the database.
         found: i64,

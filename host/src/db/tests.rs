@@ -13,7 +13,11 @@ async fn open_temporary() -> (tempfile::TempDir, DbConfig, Db) {
 
 async fn add_team(db: &Db, id: &str) {
     let mut tx = db.write().await.unwrap();
-    sqlx::query("INSERT INTO teams (id, name, created_us) VALUES ($1, $1, 0)").bind(id).execute(&mut *tx).await.unwrap();
+    sqlx::query("INSERT INTO teams (id, name, created_us) VALUES ($1, $1, 0)")
+        .bind(id)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     tx.hint(Hint::TaskReady);
     tx.commit().await.unwrap();
 }
@@ -102,10 +106,11 @@ async fn every_commit_is_synced_and_foreign_keys_are_kept() {
     let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await.unwrap();
     let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *tx).await.unwrap();
     assert_eq!((synchronous, journal.as_str()), (2, "wal"));
-    let orphan = sqlx::query("INSERT INTO events (job_id, team_id, kind, data, created_us) VALUES ('none', '', 'log', '', 0)")
-        .execute(&mut *tx)
-        .await
-        .map_err(DbError::from);
+    let orphan =
+        sqlx::query("INSERT INTO events (job_id, team_id, kind, data, created_us) VALUES ('none', '', 'log', '', 0)")
+            .execute(&mut *tx)
+            .await
+            .map_err(DbError::from);
     assert!(orphan.unwrap_err().is_dangling());
 }
 

@@ -1,0 +1,192 @@
+//! What a worker writes while it holds a lease: renewal, progress, logs, checkpoints. Every statement is fenced by the epoch.
+
+use serde_json::json;
+use sqlx::Row as _;
+
+use super::{
+    error::JobsError,
+    events::{self, EventKind},
+};
+use crate::{
+    db::{
+        Db, WriteTx,
+        artifacts::{ArtifactHash, StagedArtifact},
+    },
+    domain::ids::{JobId, TaskId},
+};
+
+/// The right to write about a task, until somebody else claims it, or its job ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lease {
+    pub(super) task: TaskId,
+    pub(super) job: JobId,
+    /// Ordinal of the stage.
+    pub(super) stage: i64,
+    pub(super) epoch: i64,
+}
+
+/// What a heartbeat found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// The lease holds for another full time.
+    Kept,
+    /// The lease holds, but somebody cancelled the job.
+    Cancelled,
+    /// The task belongs to somebody else or has ended.
+    Lost,
+}
+
+/// What a worker found out about a task since its last report.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Report {
+    /// Progress of the task, 0..1, and what it is doing.
+    pub(super) progress: Option<(f64, String)>,
+    /// Level and text.
+    pub(super) lines: Vec<(&'static str, String)>,
+}
+
+const RENEW: &str = "
+    UPDATE tasks SET lease_until_us = (SELECT now_us FROM clock) + $3
+    WHERE id = $1 AND lease_epoch = $2 AND state = 'running'
+    RETURNING (SELECT cancel_requested_us IS NOT NULL FROM jobs WHERE jobs.id = tasks.job_id) AS is_cancelled";
+
+/// Renews all of a worker's leases in one transaction; the answers are in the order of `leases`.
+pub(super) async fn renew(db: &Db, leases: &[Lease], lease_us: i64) -> Result<Vec<Renewal>, JobsError> {
+    let mut tx = db.write().await?;
+    let mut renewals = Vec::with_capacity(leases.len());
+    for lease in leases {
+        let is_cancelled: Option<bool> = sqlx::query_scalar(RENEW)
+            .bind(lease.task.as_str())
+            .bind(lease.epoch)
+            .bind(lease_us)
+            .fetch_optional(&mut *tx)
+            .await?;
+        renewals.push(match is_cancelled {
+            Some(false) => Renewal::Kept,
+            Some(true) => Renewal::Cancelled,
+            None => Renewal::Lost,
+        });
+    }
+    tx.commit().await?;
+    Ok(renewals)
+}
+
+/// A task as it stands in the transaction of its lease's holder.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) progress: f64,
+    pub(super) attempts_counted: i64,
+    pub(super) is_cancelled: bool,
+}
+
+const HOLD: &str = "
+    SELECT tasks.progress, tasks.attempts_counted, jobs.cancel_requested_us IS NOT NULL AS is_cancelled
+    FROM tasks JOIN jobs ON jobs.id = tasks.job_id
+    WHERE tasks.id = $1 AND tasks.lease_epoch = $2 AND tasks.state = 'running'";
+
+/// The fence: proves that the lease is still good for the rest of this transaction.
+pub(super) async fn hold(tx: &mut WriteTx, lease: &Lease) -> Result<Held, JobsError> {
+    let row = sqlx::query(HOLD)
+        .bind(lease.task.as_str())
+        .bind(lease.epoch)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(JobsError::LeaseLost)?;
+    Ok(Held {
+        progress: row.try_get("progress")?,
+        attempts_counted: row.try_get("attempts_counted")?,
+        is_cancelled: row.try_get("is_cancelled")?,
+    })
+}
+
+/// Writes a report: progress of task, stage and job, and log lines, with their events.
+pub(super) async fn report(db: &Db, lease: &Lease, report: &Report) -> Result<(), JobsError> {
+    let mut tx = db.write().await?;
+    let held = hold(&mut tx, lease).await?;
+    if let Some((fraction, note)) = &report.progress {
+        advance(&mut tx, lease, held.progress, *fraction, note).await?;
+        append_progress(&mut tx, lease).await?;
+    }
+    for (level, message) in &report.lines {
+        let data = json!({ "level": level, "message": message, "task": lease.task });
+        events::append(&mut tx, &lease.job, EventKind::Log, &data).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+const SET_TASK_PROGRESS: &str = "
+    UPDATE tasks SET progress = $3 WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
+const ADD_STAGE_PROGRESS: &str = "
+    UPDATE stages SET progress = progress + $3, note = $4 WHERE job_id = $1 AND ordinal = $2";
+/// A task's share of its job is its stage's weight over all weights, divided by the stage's number of tasks.
+const ADD_JOB_PROGRESS: &str = "
+    UPDATE jobs
+    SET progress = progress + $3
+        * (SELECT weight / tasks_total FROM stages WHERE job_id = $1 AND ordinal = $2)
+        / (SELECT SUM(weight) FROM stages WHERE job_id = $1)
+    WHERE id = $1";
+
+/// Moves a task from `before` to `fraction`; it never goes back, so that nobody sees progress shrink after a retry.
+pub(super) async fn advance(
+    tx: &mut WriteTx,
+    lease: &Lease,
+    before: f64,
+    fraction: f64,
+    note: &str,
+) -> Result<(), JobsError> {
+    let gained = (fraction - before).max(0.0);
+    sqlx::query(SET_TASK_PROGRESS)
+        .bind(lease.task.as_str())
+        .bind(lease.epoch)
+        .bind(before + gained)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(ADD_STAGE_PROGRESS)
+        .bind(lease.job.as_str())
+        .bind(lease.stage)
+        .bind(gained)
+        .bind(note)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(ADD_JOB_PROGRESS).bind(lease.job.as_str()).bind(lease.stage).bind(gained).execute(&mut **tx).await?;
+    Ok(())
+}
+
+const PROGRESS_NOW: &str = "
+    SELECT jobs.progress, stages.name, stages.note FROM jobs JOIN stages ON stages.job_id = jobs.id
+    WHERE jobs.id = $1 AND stages.ordinal = $2";
+
+async fn append_progress(tx: &mut WriteTx, lease: &Lease) -> Result<(), JobsError> {
+    let row = sqlx::query(PROGRESS_NOW).bind(lease.job.as_str()).bind(lease.stage).fetch_one(&mut **tx).await?;
+    let progress: f64 = row.try_get("progress")?;
+    let stage: &str = row.try_get("name")?;
+    let note: &str = row.try_get("note")?;
+    let data = json!({ "stage": stage, "progress": unfinished(progress), "note": note });
+    events::append(tx, &lease.job, EventKind::Progress, &data).await
+}
+
+/// Progress of a job that has not ended: below 1, whatever the rounding of sums does.
+pub(super) fn unfinished(progress: f64) -> f64 {
+    progress.clamp(0.0, 0.99)
+}
+
+const SET_CHECKPOINT: &str = "
+    UPDATE tasks SET checkpoint = $3 WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
+
+/// Makes the staged artifact the task's checkpoint. Row and artifact row are one transaction.
+pub(super) async fn set_checkpoint(db: &Db, lease: &Lease, staged: StagedArtifact) -> Result<ArtifactHash, JobsError> {
+    let mut tx = db.write().await?;
+    let hash = staged.record(&mut tx).await?;
+    let updated = sqlx::query(SET_CHECKPOINT)
+        .bind(lease.task.as_str())
+        .bind(lease.epoch)
+        .bind(hash.as_str())
+        .execute(&mut *tx)
+        .await?;
+    if updated.rows_affected() == 0 {
+        return Err(JobsError::LeaseLost);
+    }
+    tx.commit().await?;
+    Ok(hash)
+}

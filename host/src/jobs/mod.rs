@@ -1,0 +1,33 @@
+//! The job engine: a queue in the database, leases with epochs, workers, retries, cancellation, progress. It knows no job kind:
+//! what a task does is behind [`runner::TaskRunner`].
+//!
+//! A job is a row with stages, a stage is a row with tasks, a task is what a worker leases. Everything that a worker writes about a
+//! task names the epoch of its lease, so a worker that was presumed dead and comes back changes nothing.
+
+mod attempt;
+pub mod cancel;
+mod claim;
+mod context;
+mod error;
+pub mod events;
+mod finish;
+mod heartbeat;
+mod lease;
+mod limits;
+pub mod list;
+pub mod query;
+mod reconcile;
+pub mod runner;
+mod running;
+
+mod settle;
+pub mod state;
+pub mod submit;
+pub mod worker;
+
+pub use context::{LogLevel, TaskContext};
+pub use error::JobsError;
+pub use limits::{JobsConfig, TASKS_PER_JOB_MAX};
+pub use runner::{ClaimedTask, TaskFailure, TaskOutput, TaskRunner};
+pub use submit::{NewJob, NewStage};
+pub use worker::{Worker, WorkerHandle};
