@@ -4,3 +4,4 @@ pub mod auth;
 pub mod db;
 pub mod domain;
 pub mod jobs;
+pub mod score;
