@@ -7,8 +7,8 @@ macro_rules! export_calibrator {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::glue::Exported<$plugin>;
-            $crate::glue::description::export!(Exported with_types_in $crate::glue::description);
-            $crate::glue::calibrator::export!(Exported with_types_in $crate::glue::calibrator);
+    $crate::glue::description::export!(Exported with_types_in $crate::glue::description);
+    $crate::glue::calibrator::export!(Exported with_types_in $crate::glue::calibrator);
         };
     };
 }
@@ -20,8 +20,8 @@ macro_rules! export_generator {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::glue::Exported<$plugin>;
-            $crate::glue::description::export!(Exported with_types_in $crate::glue::description);
-            $crate::glue::generator::export!(Exported with_types_in $crate::glue::generator);
+    $crate::glue::description::export!(Exported with_types_in $crate::glue::description);
+    $crate::glue::generator::export!(Exported with_types_in $crate::glue::generator);
         };
     };
 }
@@ -33,8 +33,8 @@ macro_rules! export_constraint {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::glue::Exported<$plugin>;
-            $crate::glue::description::export!(Exported with_types_in $crate::glue::description);
-            $crate::glue::constraint::export!(Exported with_types_in $crate::glue::constraint);
+    $crate::glue::description::export!(Exported with_types_in $crate::glue::description);
+    $crate::glue::constraint::export!(Exported with_types_in $crate::glue::constraint);
         };
     };
 }
