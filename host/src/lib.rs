@@ -1,5 +1,6 @@
 //! paddock: decide under uncertainty about a motor race. See ARCHITECTURE.md for the rooms and their direction.
 
+pub mod api;
 pub mod auth;
 pub mod db;
 pub mod domain;

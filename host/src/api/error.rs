@@ -1,0 +1,180 @@
+//! Errors become HTTP here and nowhere else: every problem code has one status.
+//!
+//! A handler returns [`ApiError`]; its body is written by [`super::respond`], which knows the request id.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{auth::AuthError, db::DbError, domain::problem::Problem, jobs::JobsError};
+
+/// What a problem's `type` starts with; the code follows. The host cannot exist (RFC 2606): the URI is a name, not a page.
+pub const TYPE_BASE: &str = "https://paddock.invalid/problems/";
+
+/// A request that ends in a problem.
+#[derive(Debug)]
+pub struct ApiError {
+    problem: Problem,
+    status: StatusCode,
+    retry_after_s: Option<u64>,
+}
+
+impl ApiError {
+    /// The title, detail and next step of the failure, with the HTTP status that belongs to its code.
+    #[must_use]
+    pub fn new(problem: Problem) -> Self {
+        let status = status_of(&problem.code);
+        Self { problem, status, retry_after_s: None }
+    }
+
+    /// The same failure with a hint when to try again, in seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// No usable key was sent. `detail` never says whether a key exists.
+    #[must_use]
+    pub fn unauthenticated(detail: &str) -> Self {
+        Self::new(
+            Problem::new(
+                "unauthenticated",
+                "A valid API key is needed",
+                detail,
+                "Send `Authorization: Bearer pdk_...`; `paddock key create --team NAME` makes a key.",
+            )
+            .at("Authorization"),
+        )
+    }
+
+    /// The key is valid but lacks a scope.
+    #[must_use]
+    pub fn missing_scope(scope: crate::auth::Scope) -> Self {
+        Self::new(Problem::new(
+            "missing-scope",
+            "The key may not do this",
+            format!("This needs the scope `{scope}`, which the key does not have."),
+            format!("Use a key with the scope `{scope}`."),
+        ))
+    }
+
+    /// The thing is another team's. Says nothing about it.
+    #[must_use]
+    pub fn foreign() -> Self {
+        Self::new(Problem::new(
+            "not-yours",
+            "This belongs to another team",
+            "The key's team does not own it.",
+            "Use a key of the team that owns it.",
+        ))
+    }
+
+    /// There is no such thing (or the text is not an id at all).
+    #[must_use]
+    pub fn not_found(kind: &str) -> Self {
+        Self::new(Problem::new(
+            "not-found",
+            "There is no such thing",
+            format!("No {kind} has this id."),
+            format!("Look the {kind} up in its list."),
+        ))
+    }
+
+    /// Something failed that is not the client's doing. The cause goes to the log, once, and never to the client.
+    #[must_use]
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(cause = %cause, "a request failed for a reason the client cannot know");
+        Self::new(Problem::internal("The request could not be completed."))
+    }
+
+    /// What the client will read.
+    #[must_use]
+    pub const fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// The problem's stable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.problem.code
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem)
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Busy => {
+                let problem = Problem::new(
+                    "busy",
+                    "The database is busy",
+                    "Too many want to write at once; nothing was changed.",
+                    "Retry.",
+                );
+                Self::new(problem).retry_after(1)
+            }
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<JobsError> for ApiError {
+    fn from(error: JobsError) -> Self {
+        match error {
+            JobsError::UnknownJob(_) => Self::not_found("job"),
+            JobsError::Db(error) => error.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Db(error) => error.into(),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+/// The response without its body: [`super::respond::complete`] finds the problem in the extensions and writes it.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"paddock\""));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self.problem);
+        response
+    }
+}
+
+/// The status of every code that the service itself raises. A code that is not listed is a failure of the server: a test in each room
+/// that adds one would not catch a missing line here, but 500 is loud enough to be seen.
+fn status_of(code: &str) -> StatusCode {
+    match code {
+        "malformed-json" | "malformed-query" | "malformed-header" | "malformed-body" => StatusCode::BAD_REQUEST,
+        "unauthenticated" => StatusCode::UNAUTHORIZED,
+        "not-yours" | "missing-scope" => StatusCode::FORBIDDEN,
+        "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
+        "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
+        "job-not-finished" | "job-cancelled" | "job-ended" | "already-exists" | "conflict" => StatusCode::CONFLICT,
+        "body-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "not-ready" | "overloaded" | "timeout" | "busy" => StatusCode::SERVICE_UNAVAILABLE,
+        "invalid-input" => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

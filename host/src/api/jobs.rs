@@ -1,0 +1,266 @@
+//! Jobs: submit, look, cancel, fetch the result. The worker is met in the database only.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    body::JsonBytes,
+    caller::{Reader, Submitter, check_owner},
+    error::ApiError,
+    job_requests::JobRequest,
+    job_views::JobView,
+    page::{Page, bad_cursor, page_items},
+    params::{Id, Query},
+    respond::{ProblemDocument, RequestId},
+    state::ApiState,
+};
+use crate::{
+    auth::{self, Action, AuditEntry, Principal},
+    domain::{
+        ids::JobId,
+        job::{Component, JobKind, JobState},
+        problem::Problem,
+    },
+    jobs::{self, NewJob, cancel::CancelOutcome, list::JobCursor, query::JobRow},
+};
+
+/// Pause between two looks at a job that a client is asked for, in seconds.
+const POLL_S: u64 = 1;
+
+/// Routes of jobs.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(submit, list))
+        .routes(routes!(preview))
+        .routes(routes!(show))
+        .routes(routes!(cancel))
+        .routes(routes!(result))
+}
+
+/// Submit a job.
+///
+/// The job is queued before the answer; `Location` is where to look, `Retry-After` how long to wait between looks.
+#[utoipa::path(
+    post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
+    responses((status = 202, description = "The job is queued.", body = JobView, headers(
+        ("Location" = String, description = "The job."),
+        ("Retry-After" = u64, description = "Seconds between two looks.")
+    )))
+)]
+async fn submit(
+    State(state): State<ApiState>,
+    Submitter(principal): Submitter,
+    axum::Extension(request_id): axum::Extension<RequestId>,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<Response, ApiError> {
+    let request = JobRequest::read(&bytes, state.config())?;
+    let kind = request.spec.kind();
+    let planned = state.planner().plan(&principal.team, request.spec).await?;
+    let new = NewJob {
+        team: principal.team.clone(),
+        key: Some(principal.key.clone()),
+        kind,
+        spec: planned.spec,
+        name: request.name,
+        stages: planned.stages,
+        deadline_s: request.deadline_s,
+    };
+    let id = jobs::submit::submit(state.db(), new).await?;
+    audit(&state, &principal, Action::JobSubmitted, &id, &request_id).await;
+    let view = JobView::from(find(&state, &principal, &id).await?);
+    let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(POLL_S));
+    Ok(response)
+}
+
+/// What would this job take?
+///
+/// Checks the specification like a submission, says whether it is feasible, and estimates the cost. No job is made.
+#[utoipa::path(
+    post, path = "/v1/jobs/preview", tag = "jobs", request_body = JobRequest,
+    responses((status = 200, description = "The specification is valid.", body = Object))
+)]
+async fn preview(
+    State(state): State<ApiState>,
+    Submitter(principal): Submitter,
+    JsonBytes(bytes): JsonBytes,
+) -> Result<Json<Value>, ApiError> {
+    let request = JobRequest::read(&bytes, state.config())?;
+    Ok(Json(state.planner().preview(&principal.team, request.spec).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Only jobs of this kind.
+    kind: Option<JobKind>,
+    /// Only jobs in this state.
+    state: Option<JobState>,
+    /// Items of the page.
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The team's jobs, newest first.
+#[utoipa::path(
+    get, path = "/v1/jobs", tag = "jobs", params(ListQuery),
+    responses((status = 200, body = Page<JobView>, headers(("Link" = String, description = "The next page, where there is one."))))
+)]
+async fn list(
+    State(state): State<ApiState>,
+    Reader(principal): Reader,
+    uri: Uri,
+    Query(query): Query<ListQuery>,
+) -> Result<Response, ApiError> {
+    let limit = page_items(query.limit, state.config())?;
+    let filter = jobs::list::JobFilter { kind: query.kind, state: query.state };
+    let after = query.cursor.as_deref().map(read_cursor).transpose()?;
+    let page = jobs::list::list(state.db(), &principal.team, filter, after.as_ref(), limit).await?;
+    let items = page.jobs.into_iter().map(JobView::from).collect();
+    Ok(Page { items, next_cursor: page.next.as_ref().map(write_cursor) }.into_response_for(&uri))
+}
+
+/// The last job of a page as text that fits a query: its time, a dot, its id.
+fn write_cursor(cursor: &JobCursor) -> String {
+    format!("{}.{}", cursor.created_us, cursor.id)
+}
+
+fn read_cursor(text: &str) -> Result<JobCursor, ApiError> {
+    let parts = text.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, id.parse().ok()?)));
+    parts.map(|(created_us, id)| JobCursor { created_us, id }).ok_or_else(bad_cursor)
+}
+
+/// A job.
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)), responses((status = 200, body = JobView)))]
+async fn show(
+    State(state): State<ApiState>,
+    Reader(principal): Reader,
+    Id(id): Id<JobId>,
+) -> Result<Json<JobView>, ApiError> {
+    find(&state, &principal, &id).await.map(|row| Json(row.into()))
+}
+
+/// Stop a job.
+///
+/// Cancelling twice changes nothing. A running job stops within moments; the answer shows the job as it is now.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = JobId, Path)),
+    responses(
+        (status = 200, description = "It is or will be cancelled.", body = JobView),
+        (status = 409, description = "It has ended already.", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+async fn cancel(
+    State(state): State<ApiState>,
+    Submitter(principal): Submitter,
+    axum::Extension(request_id): axum::Extension<RequestId>,
+    Id(id): Id<JobId>,
+) -> Result<Json<JobView>, ApiError> {
+    find(&state, &principal, &id).await?;
+    match jobs::cancel::cancel(state.db(), &id).await? {
+        CancelOutcome::AlreadyEnded(JobState::Cancelled) => {}
+        CancelOutcome::AlreadyEnded(ended) => return Err(already_ended(ended).into()),
+        CancelOutcome::Cancelled | CancelOutcome::Requested => {
+            audit(&state, &principal, Action::JobCancelled, &id, &request_id).await;
+        }
+    }
+    find(&state, &principal, &id).await.map(|row| Json(row.into()))
+}
+
+fn already_ended(state: JobState) -> Problem {
+    let detail = format!("The job is {} and cannot change any more.", state.as_str());
+    Problem::new("job-ended", "The job has ended already", detail, "There is nothing to cancel.")
+}
+
+/// What a job found.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobResult {
+    /// The job.
+    job: JobId,
+    /// What it did.
+    kind: JobKind,
+    /// `succeeded`, or `partial` where a component is not `ok`.
+    state: JobState,
+    /// How each part of the result went.
+    components: Vec<Component>,
+    /// The result; its fields depend on the kind.
+    #[schema(value_type = Object)]
+    result: Value,
+}
+
+/// The result of a job.
+///
+/// Only a job with a result is answered 200. One that failed is answered with its own problem, one that has not ended with 409.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/result", tag = "jobs", params(("id" = JobId, Path)),
+    responses(
+        (status = 200, body = JobResult),
+        (status = 409, description = "It has not ended, or was cancelled.", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "It failed because of its input or a plugin.", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+async fn result(
+    State(state): State<ApiState>,
+    Reader(principal): Reader,
+    axum::Extension(request_id): axum::Extension<RequestId>,
+    Id(id): Id<JobId>,
+) -> Result<Json<JobResult>, ApiError> {
+    let row = find(&state, &principal, &id).await?;
+    check_has_result(&row)?;
+    let found = jobs::query::result(state.db(), &id).await?;
+    let missing = || ApiError::internal(&format!("job {id} is {} without a result", row.state.as_str()));
+    let result = found.result.ok_or_else(missing)?;
+    audit(&state, &principal, Action::ResultRead, &id, &request_id).await;
+    Ok(Json(JobResult { job: row.id, kind: row.kind, state: found.state, components: found.components, result }))
+}
+
+fn check_has_result(row: &JobRow) -> Result<(), ApiError> {
+    match row.state {
+        JobState::Succeeded | JobState::Partial => Ok(()),
+        JobState::Queued | JobState::Running => {
+            let detail = format!("The job is {} and {:.0} % done.", row.state.as_str(), row.progress * 100.0);
+            let problem = Problem::new(
+                "job-not-finished",
+                "The job has no result yet",
+                detail,
+                "Ask again after the time in Retry-After.",
+            );
+            Err(ApiError::new(problem).retry_after(POLL_S))
+        }
+        JobState::Cancelled => Err(Problem::new(
+            "job-cancelled",
+            "The job was cancelled",
+            "It has no result.",
+            "Submit it again if it is wanted.",
+        )
+        .into()),
+        JobState::Failed => {
+            Err(row.problem.clone().unwrap_or_else(|| Problem::internal("The job failed without a reason.")).into())
+        }
+    }
+}
+
+/// The job, if it is the caller's.
+async fn find(state: &ApiState, principal: &Principal, id: &JobId) -> Result<JobRow, ApiError> {
+    let row = jobs::query::get(state.db(), id).await?;
+    check_owner(principal, &row.team)?;
+    Ok(row)
+}
+
+async fn audit(state: &ApiState, principal: &Principal, action: Action, id: &JobId, request_id: &RequestId) {
+    auth::record_or_log(state.db(), AuditEntry { principal, action, subject: id.as_str(), request_id: &request_id.0 })
+        .await;
+}

@@ -1,0 +1,52 @@
+//! What the HTTP surface accepts at most. Every number is a key of the configuration file.
+
+use serde::Deserialize;
+
+/// Limits of the HTTP surface.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Largest JSON body, in bytes.
+    pub json_bytes_max: usize,
+    /// Largest CSV body (race results, entry lists, slates), in bytes.
+    pub csv_bytes_max: usize,
+    /// Largest plugin upload, in bytes.
+    pub plugin_bytes_max: usize,
+    /// Longest time from the end of a request's head to the start of its response, in seconds. Work that takes longer is a job.
+    pub request_timeout_s: u64,
+    /// The same for an upload of a plugin, which is compiled before the answer, in seconds.
+    pub upload_timeout_s: u64,
+    /// Longest time each dependency has to answer `/readyz`, in milliseconds.
+    pub ready_timeout_ms: u64,
+    /// Requests handled at the same time; one more is answered 503 at once. Health checks are not counted.
+    pub requests_in_flight_max: usize,
+    /// Items of a list's page where the request does not say.
+    pub page_items_default: u32,
+    /// Most items of a list's page.
+    pub page_items_max: u32,
+    /// Longest deadline that a job may have, in seconds.
+    pub job_deadline_s_max: u64,
+    /// Deadline of a job that asks for none, in seconds.
+    pub job_deadline_s_default: u64,
+    /// Longest name of a job or slate, in characters.
+    pub name_chars_max: usize,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            json_bytes_max: 1 << 20,
+            csv_bytes_max: 32 << 20,
+            plugin_bytes_max: 32 << 20,
+            request_timeout_s: 30,
+            upload_timeout_s: 120,
+            ready_timeout_ms: 900,
+            requests_in_flight_max: 256,
+            page_items_default: 50,
+            page_items_max: 200,
+            job_deadline_s_max: 24 * 3600,
+            job_deadline_s_default: 3600,
+            name_chars_max: 120,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The HTTP surface: one file per resource. It reads and writes rows; it never calls a worker, and no worker calls it.
+//!
+//! Every route but health and the API description needs a key, and every id is checked for its owner.
+
+mod body;
+mod caller;
+mod error;
+mod gate;
+mod health;
+mod job_requests;
+mod job_views;
+mod jobs;
+mod limits;
+mod me;
+mod openapi;
+mod page;
+mod params;
+mod planner;
+mod respond;
+mod state;
+mod time;
+
+#[cfg(test)]
+mod tests;
+
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use self::{
+    error::ApiError,
+    limits::ApiConfig,
+    planner::{PlannedJob, Planner},
+    state::ApiState,
+};
+
+/// The routes of the service with everything around them, ready to be served.
+pub fn router(state: ApiState) -> Router {
+    let (routes, document) = routes(&state).split_for_parts();
+    finish(routes.merge(openapi::routes(document))).with_state(state)
+}
+
+/// What surrounds every route, also the ones that do not exist.
+fn finish<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
+        .fallback(respond::no_such_route)
+        .method_not_allowed_fallback(respond::method_not_allowed)
+        .layer(CatchPanicLayer::custom(respond::panicked))
+        .layer(middleware::from_fn(respond::complete))
+}
+
+/// Serves `router` until `shutdown` is ready, then lets the requests under way finish.
+///
+/// # Errors
+/// Where the listener fails for good.
+pub async fn serve(
+    listener: tokio::net::TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
+    openapi::described().merge(health::routes()).merge(protected(state))
+}
+
+/// The routes that need a key. Outermost last: a request is authenticated before anything of it is read.
+fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
+    let quick = OpenApiRouter::new()
+        .merge(me::routes())
+        .merge(jobs::routes())
+        .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_time));
+    quick
+        .route_layer(middleware::from_fn_with_state(state.clone(), caller::authenticate))
+        .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_in_flight))
+}

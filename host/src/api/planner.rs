@@ -1,0 +1,27 @@
+//! What the API needs of the room that knows job kinds. The API declares it, the pipeline implements it, the app joins them.
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use crate::{
+    domain::{ids::TeamId, problem::Problem, spec::JobSpec},
+    jobs::NewStage,
+};
+
+/// A specification that has been checked and made exact, ready to be queued.
+#[derive(Debug, Clone)]
+pub struct PlannedJob {
+    /// The specification as it will run: defaults filled in, plugin versions and content hashes pinned.
+    pub spec: Value,
+    /// Its stages, in order.
+    pub stages: Vec<NewStage>,
+}
+
+/// Checks specifications and says what they would take. Reads, never writes, never queues.
+pub trait Planner: Send + Sync + 'static {
+    /// Checks `spec` against the catalog, the plugins and the limits, and splits it into stages.
+    fn plan<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<PlannedJob, Problem>>;
+
+    /// Checks `spec` like [`Planner::plan`], and adds whether it is feasible, the veto rate of a small sample and an estimate of cost.
+    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>>;
+}
