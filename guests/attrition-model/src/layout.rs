@@ -84,26 +84,15 @@ impl Posterior {
                 model.layout
             )));
         }
-        let layout = Layout {
-            driver_count: model.driver_count as usize,
-            team_count: model.team_count as usize,
-        };
+        let layout = Layout { driver_count: model.driver_count as usize, team_count: model.team_count as usize };
         if model.parameters != layout.parameters() {
-            return Err(Refusal::ForeignModel(format!(
-                "the model's blocks are not those of {LAYOUT:?}"
-            )));
+            return Err(Refusal::ForeignModel(format!("the model's blocks are not those of {LAYOUT:?}")));
         }
         let draw_count = model.draw_count as usize;
         if draw_count == 0 || model.draws.len() != draw_count * layout.columns() {
-            return Err(Refusal::ForeignModel(
-                "the model has no draws, or an incomplete one".into(),
-            ));
+            return Err(Refusal::ForeignModel("the model has no draws, or an incomplete one".into()));
         }
-        Ok(Self {
-            layout,
-            draw_count,
-            draws: model.draws,
-        })
+        Ok(Self { layout, draw_count, draws: model.draws })
     }
 
     /// The layout of each draw.
@@ -131,10 +120,7 @@ mod tests {
     use super::*;
 
     fn model(draw_count: u32) -> Model {
-        let layout = Layout {
-            driver_count: 2,
-            team_count: 1,
-        };
+        let layout = Layout { driver_count: 2, team_count: 1 };
         let columns = layout.columns();
         Model {
             layout: LAYOUT.into(),
@@ -142,40 +128,23 @@ mod tests {
             driver_count: 2,
             team_count: 1,
             draw_count,
-            draws: (0..columns * draw_count as usize)
-                .map(|column| 0.01 * column as f64)
-                .collect(),
+            draws: (0..columns * draw_count as usize).map(|column| 0.01 * column as f64).collect(),
         }
     }
 
     #[test]
     fn blocks_and_ranges_agree() {
-        let layout = Layout {
-            driver_count: 7,
-            team_count: 3,
-        };
+        let layout = Layout { driver_count: 7, team_count: 3 };
         let total: usize = layout.parameters().iter().map(Parameter::columns).sum();
         assert_eq!(total, layout.columns());
     }
 
     #[test]
     fn a_model_of_another_layout_is_refused() {
-        let foreign = Model {
-            layout: "other/1".into(),
-            ..model(1)
-        };
-        assert!(matches!(
-            Posterior::new(foreign),
-            Err(Refusal::ForeignModel(_))
-        ));
-        let incomplete = Model {
-            draw_count: 2,
-            ..model(1)
-        };
-        assert!(matches!(
-            Posterior::new(incomplete),
-            Err(Refusal::ForeignModel(_))
-        ));
+        let foreign = Model { layout: "other/1".into(), ..model(1) };
+        assert!(matches!(Posterior::new(foreign), Err(Refusal::ForeignModel(_))));
+        let incomplete = Model { draw_count: 2, ..model(1) };
+        assert!(matches!(Posterior::new(incomplete), Err(Refusal::ForeignModel(_))));
     }
 
     #[test]

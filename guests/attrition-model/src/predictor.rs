@@ -47,20 +47,11 @@ impl<'a> Draw<'a> {
 
     /// Worth of one entry of a field of `field` cars. A driver or team that the history does not know gets an effect drawn
     /// from the population with this draw's standard deviations; for known ones `rng` is not touched.
-    pub fn worth(
-        &self,
-        driver: u32,
-        team: u32,
-        start_covariate: f64,
-        track_type: TrackType,
-        rng: &mut Rng,
-    ) -> f64 {
+    pub fn worth(&self, driver: u32, team: u32, start_covariate: f64, track_type: TrackType, rng: &mut Rng) -> f64 {
         let group = track_group(track_type);
         let driver_effect = match self.driver.get(driver as usize) {
             Some(effect) => effect + self.driver_group[driver as usize * GROUP_COUNT + group],
-            None => {
-                libm::exp(self.log_sd[0]) * rng.normal() + libm::exp(self.log_sd[2]) * rng.normal()
-            }
+            None => libm::exp(self.log_sd[0]) * rng.normal() + libm::exp(self.log_sd[2]) * rng.normal(),
         };
         let team_effect = match self.team.get(team as usize) {
             Some(effect) => *effect,
@@ -74,13 +65,7 @@ impl<'a> Draw<'a> {
         let field = race.entries();
         for (entry, worth) in worth.iter_mut().enumerate() {
             let covariate = start_covariate(race.start[entry], field);
-            *worth = self.worth(
-                race.driver[entry],
-                race.team[entry],
-                covariate,
-                race.track_type,
-                rng,
-            );
+            *worth = self.worth(race.driver[entry], race.team[entry], covariate, race.track_type, rng);
         }
     }
 }

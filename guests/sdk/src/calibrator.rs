@@ -88,13 +88,8 @@ pub trait Calibrator: Plugin + Sized {
     ///
     /// # Errors
     /// [`Refusal::ForeignCheckpoint`] when the bytes are not of this plugin, version and input; else as `open`.
-    fn restore(
-        history: History,
-        params: &str,
-        seed: u64,
-        chain_index: u32,
-        checkpoint: &[u8],
-    ) -> Result<Self, Refusal>;
+    fn restore(history: History, params: &str, seed: u64, chain_index: u32, checkpoint: &[u8])
+    -> Result<Self, Refusal>;
 
     /// The posterior layout: the blocks of a draw in order.
     fn layout(&self) -> Vec<Parameter>;

@@ -45,9 +45,7 @@ pub enum NoScenarioJudge {}
 
 impl ScenarioJudge for NoScenarioJudge {
     fn open(_: Race, _: &str) -> Result<Self, Refusal> {
-        Err(Refusal::UnsupportedInput(
-            "this constraint does not judge scenarios".into(),
-        ))
+        Err(Refusal::UnsupportedInput("this constraint does not judge scenarios".into()))
     }
 
     fn judge(&self, _: &ScenarioBlock) -> Result<Vec<u8>, Refusal> {
@@ -61,9 +59,7 @@ pub enum NoLineupJudge {}
 
 impl LineupJudge for NoLineupJudge {
     fn open(_: Slate, _: &str) -> Result<Self, Refusal> {
-        Err(Refusal::UnsupportedInput(
-            "this constraint does not judge lineups".into(),
-        ))
+        Err(Refusal::UnsupportedInput("this constraint does not judge lineups".into()))
     }
 
     fn judge(&self, _: &LineupBlock) -> Result<Vec<u8>, Refusal> {

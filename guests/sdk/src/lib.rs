@@ -25,8 +25,7 @@ pub use constraint::{Constraint, LineupJudge, NoLineupJudge, NoScenarioJudge, Sc
 pub use generator::Generator;
 pub use random::Rng;
 pub use types::{
-    Description, LineupBlock, Model, Parameter, Race, Refusal, ScenarioBlock, Slate, TrackType,
-    UNSEEN, VetoReason,
+    Description, LineupBlock, Model, Parameter, Race, Refusal, ScenarioBlock, Slate, TrackType, UNSEEN, VetoReason,
 };
 
 /// Who a plugin is. Every world needs it.

@@ -21,9 +21,7 @@ impl Rng {
         // a SplitMix64 sequence at an offset, which plain addition would give.
         let mut stream_state = stream;
         let mut state = seed ^ split_mix(&mut stream_state);
-        Self {
-            words: std::array::from_fn(|_| split_mix(&mut state)),
-        }
+        Self { words: std::array::from_fn(|_| split_mix(&mut state)) }
     }
 
     /// 64 uniform bits.
@@ -104,9 +102,7 @@ impl Rng {
         loop {
             let x = self.normal();
             let v = (1.0 + c * x) * (1.0 + c * x) * (1.0 + c * x);
-            if v > 0.0
-                && libm::log(self.open_uniform()) < 0.5 * x * x + d - d * v + d * libm::log(v)
-            {
+            if v > 0.0 && libm::log(self.open_uniform()) < 0.5 * x * x + d - d * v + d * libm::log(v) {
                 return d * v;
             }
         }
@@ -129,11 +125,7 @@ impl Rng {
         let count = shares.len() as f64;
         for share in shares.iter_mut() {
             // Very small shapes can underflow to zero throughout; equal shares then keep the promise about the sum.
-            *share = if total > 0.0 {
-                *share / total
-            } else {
-                1.0 / count
-            };
+            *share = if total > 0.0 { *share / total } else { 1.0 / count };
         }
     }
 
@@ -147,20 +139,13 @@ impl Rng {
             if pivot <= probability {
                 successes += middle;
                 trials -= middle;
-                probability = if pivot < 1.0 {
-                    (probability - pivot) / (1.0 - pivot)
-                } else {
-                    0.0
-                };
+                probability = if pivot < 1.0 { (probability - pivot) / (1.0 - pivot) } else { 0.0 };
             } else {
                 trials = middle - 1;
                 probability /= pivot;
             }
         }
-        successes
-            + (0..trials)
-                .map(|_| u32::from(self.bernoulli(probability)))
-                .sum::<u32>()
+        successes + (0..trials).map(|_| u32::from(self.bernoulli(probability))).sum::<u32>()
     }
 
     /// An index drawn with probability proportional to its weight; weights are non-negative and not all zero, else 0.
@@ -199,9 +184,7 @@ impl Rng {
     /// # Errors
     /// [`Refusal::ForeignCheckpoint`] when the bytes end early.
     pub fn load(from: &mut state::Reader<'_>) -> Result<Self, Refusal> {
-        Ok(Self {
-            words: [from.u64()?, from.u64()?, from.u64()?, from.u64()?],
-        })
+        Ok(Self { words: [from.u64()?, from.u64()?, from.u64()?, from.u64()?] })
     }
 }
 
@@ -220,10 +203,7 @@ mod tests {
     fn moments(count: usize, mut draw: impl FnMut() -> f64) -> (f64, f64) {
         let draws: Vec<f64> = (0..count).map(|_| draw()).collect();
         let mean = draws.iter().sum::<f64>() / count as f64;
-        (
-            mean,
-            draws.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count as f64,
-        )
+        (mean, draws.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count as f64)
     }
 
     #[test]
@@ -235,26 +215,14 @@ mod tests {
 
     #[test]
     fn xoshiro_gives_the_published_sequence() {
-        let mut rng = Rng {
-            words: [1, 2, 3, 4],
-        };
+        let mut rng = Rng { words: [1, 2, 3, 4] };
         let first: Vec<u64> = (0..4).map(|_| rng.next_u64()).collect();
-        assert_eq!(
-            first,
-            [
-                41_943_041,
-                58_720_359,
-                3_588_806_011_781_223,
-                3_591_011_842_654_386
-            ]
-        );
+        assert_eq!(first, [41_943_041, 58_720_359, 3_588_806_011_781_223, 3_591_011_842_654_386]);
     }
 
     #[test]
     fn neighbouring_streams_differ_from_the_first_draw() {
-        let mut first: Vec<u64> = (0..1000)
-            .map(|stream| Rng::for_stream(7, stream).next_u64())
-            .collect();
+        let mut first: Vec<u64> = (0..1000).map(|stream| Rng::for_stream(7, stream).next_u64()).collect();
         first.sort_unstable();
         first.dedup();
         assert_eq!(first.len(), 1000);
@@ -266,32 +234,20 @@ mod tests {
         // Tolerance: five standard errors of the worst case at 200,000 draws.
         let mut check = |mean: f64, variance: f64, draw: &mut dyn FnMut(&mut Rng) -> f64| {
             let (got_mean, got_variance) = moments(200_000, || draw(&mut rng));
-            assert!(
-                (got_mean - mean).abs() < 0.02 * variance.sqrt(),
-                "mean {got_mean} for {mean}"
-            );
-            assert!(
-                (got_variance / variance - 1.0).abs() < 0.05,
-                "variance {got_variance} for {variance}"
-            );
+            assert!((got_mean - mean).abs() < 0.02 * variance.sqrt(), "mean {got_mean} for {mean}");
+            assert!((got_variance / variance - 1.0).abs() < 0.05, "variance {got_variance} for {variance}");
         };
         check(0.5, 1.0 / 12.0, &mut Rng::uniform);
         check(0.0, 1.0, &mut Rng::normal);
         check(1.0, 1.0, &mut Rng::exponential);
-        check(
-            0.577_215_664_9,
-            std::f64::consts::PI.powi(2) / 6.0,
-            &mut Rng::gumbel,
-        );
+        check(0.577_215_664_9, std::f64::consts::PI.powi(2) / 6.0, &mut Rng::gumbel);
         check(0.4, 0.4, &mut |rng| rng.gamma(0.4));
         check(7.5, 7.5, &mut |rng| rng.gamma(7.5));
         check(0.25, 0.25 * 0.75 / 9.0, &mut |rng| rng.beta(2.0, 6.0));
         check(60.0, 42.0, &mut |rng| f64::from(rng.binomial(200, 0.3)));
         check(3.0, 2.0, &mut |rng| f64::from(rng.binomial(9, 1.0 / 3.0)));
         check(4.5, 8.25, &mut |rng| rng.below(10) as f64);
-        check(1.5, 0.75, &mut |rng| {
-            rng.categorical(&[1.0, 3.0, 0.0, 0.0]) as f64 * 2.0
-        });
+        check(1.5, 0.75, &mut |rng| rng.categorical(&[1.0, 3.0, 0.0, 0.0]) as f64 * 2.0);
     }
 
     #[test]

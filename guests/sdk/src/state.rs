@@ -58,10 +58,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
-        let (head, tail) = self
-            .bytes
-            .split_first_chunk::<N>()
-            .ok_or_else(|| foreign("it ends early"))?;
+        let (head, tail) = self.bytes.split_first_chunk::<N>().ok_or_else(|| foreign("it ends early"))?;
         self.bytes = tail;
         Ok(*head)
     }
@@ -120,17 +117,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Refusal::ForeignCheckpoint`] when bytes remain.
     pub fn end(&self) -> Result<(), Refusal> {
-        if self.bytes.is_empty() {
-            Ok(())
-        } else {
-            Err(foreign("it has bytes left over"))
-        }
+        if self.bytes.is_empty() { Ok(()) } else { Err(foreign("it has bytes left over")) }
     }
 }
 
 /// A refusal of a checkpoint, with the reason.
 pub fn foreign(reason: &str) -> Refusal {
-    Refusal::ForeignCheckpoint(format!(
-        "the checkpoint cannot be continued: {reason}; start the chain afresh"
-    ))
+    Refusal::ForeignCheckpoint(format!("the checkpoint cannot be continued: {reason}; start the chain afresh"))
 }

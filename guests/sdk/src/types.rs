@@ -17,14 +17,8 @@ pub enum TrackType {
 
 impl TrackType {
     /// Every track type, in the order of the contract.
-    pub const ALL: [Self; 6] = [
-        Self::Superspeedway,
-        Self::Road,
-        Self::Dirt,
-        Self::Short,
-        Self::LargeOval,
-        Self::Intermediate,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Superspeedway, Self::Road, Self::Dirt, Self::Short, Self::LargeOval, Self::Intermediate];
 
     /// Position in [`TrackType::ALL`], 0..6.
     pub const fn index(self) -> usize {
@@ -103,9 +97,7 @@ impl Model {
     /// One draw, or `None` past the last.
     pub fn draw(&self, index: usize) -> Option<&[f64]> {
         let columns = self.columns();
-        self.draws
-            .get(index.checked_mul(columns)?..)?
-            .get(..columns)
+        self.draws.get(index.checked_mul(columns)?..)?.get(..columns)
     }
 }
 

@@ -60,7 +60,7 @@ fn decode_spec(kind: Option<&str>, fields: Value) -> Result<JobSpec, ApiError> {
     match kind {
         Some("calibrate") => decode(fields).map(JobSpec::Calibrate),
         Some("simulate") => decode(fields).map(JobSpec::Simulate),
-        Some("optimize") => decode(fields).map(JobSpec::Optimize),
+        Some("optimize") => decode(fields).map(|spec| JobSpec::Optimize(Box::new(spec))),
         Some("evaluate") => decode(fields).map(JobSpec::Evaluate),
         other => {
             let given = other.map_or_else(

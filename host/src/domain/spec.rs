@@ -20,7 +20,7 @@ pub enum JobSpec {
     /// Draw scenarios of a race from a model and veto the implausible ones.
     Simulate(SimulateSpec),
     /// Choose lineups for a slate.
-    Optimize(OptimizeSpec),
+    Optimize(Box<OptimizeSpec>),
     /// Backtest a calibrator on past races.
     Evaluate(EvaluateSpec),
 }

@@ -15,12 +15,7 @@ impl<P: Calibrator + 'static> wit::Guest for Exported<P> {
 pub struct Chain<P>(RefCell<P>);
 
 impl<P: Calibrator + 'static> wit::GuestChain for Chain<P> {
-    fn open(
-        history: wit::History,
-        params: String,
-        seed: u64,
-        chain_index: u32,
-    ) -> Result<wit::Chain, Refusal> {
+    fn open(history: wit::History, params: String, seed: u64, chain_index: u32) -> Result<wit::Chain, Refusal> {
         let chain = P::open(history.into(), &params, seed, chain_index)?;
         Ok(wit::Chain::new(Self(RefCell::new(chain))))
     }
@@ -37,12 +32,7 @@ impl<P: Calibrator + 'static> wit::GuestChain for Chain<P> {
     }
 
     fn layout(&self) -> Vec<Parameter> {
-        self.0
-            .borrow()
-            .layout()
-            .into_iter()
-            .map(Into::into)
-            .collect()
+        self.0.borrow().layout().into_iter().map(Into::into).collect()
     }
 
     fn step(&self, iterations: u32) -> Result<wit::Progress, Refusal> {
@@ -58,10 +48,7 @@ impl<P: Calibrator + 'static> wit::GuestChain for Chain<P> {
 
     fn take_draws(&self) -> wit::Draws {
         let draws = self.0.borrow_mut().take_draws();
-        wit::Draws {
-            draw_count: draws.draw_count,
-            values: draws.values,
-        }
+        wit::Draws { draw_count: draws.draw_count, values: draws.values }
     }
 
     fn checkpoint(&self) -> Vec<u8> {

@@ -15,10 +15,7 @@ pub struct Judge<J>(J);
 
 impl<J: ScenarioJudge + 'static> wit::GuestScenarioJudge for Judge<J> {
     fn open(race: Race, params: String) -> Result<wit::ScenarioJudge, Refusal> {
-        Ok(wit::ScenarioJudge::new(Self(J::open(
-            race.into(),
-            &params,
-        )?)))
+        Ok(wit::ScenarioJudge::new(Self(J::open(race.into(), &params)?)))
     }
 
     fn judge(&self, block: ScenarioBlock) -> Result<Vec<u8>, Refusal> {

@@ -3,10 +3,7 @@
 use super::Exported;
 use super::description::exports::paddock::plugin::plugin as wit_plugin;
 use super::shared::paddock::plugin::types as wit;
-use crate::{
-    LineupBlock, Model, Parameter, Plugin, Race, Refusal, ScenarioBlock, Slate, TrackType,
-    VetoReason,
-};
+use crate::{LineupBlock, Model, Parameter, Plugin, Race, Refusal, ScenarioBlock, Slate, TrackType, VetoReason};
 
 impl From<wit::TrackType> for TrackType {
     fn from(track_type: wit::TrackType) -> Self {
@@ -34,21 +31,13 @@ impl From<Refusal> for wit::Refusal {
 
 impl From<wit::Parameter> for Parameter {
     fn from(parameter: wit::Parameter) -> Self {
-        Self {
-            name: parameter.name,
-            shape: parameter.shape,
-            is_main: parameter.is_main,
-        }
+        Self { name: parameter.name, shape: parameter.shape, is_main: parameter.is_main }
     }
 }
 
 impl From<Parameter> for wit::Parameter {
     fn from(parameter: Parameter) -> Self {
-        Self {
-            name: parameter.name,
-            shape: parameter.shape,
-            is_main: parameter.is_main,
-        }
+        Self { name: parameter.name, shape: parameter.shape, is_main: parameter.is_main }
     }
 }
 
@@ -105,11 +94,7 @@ impl From<wit::ScenarioBlock> for ScenarioBlock {
 
 impl From<wit::LineupBlock> for LineupBlock {
     fn from(block: wit::LineupBlock) -> Self {
-        Self {
-            lineups: block.lineups,
-            roster_size: block.roster_size,
-            entry: block.entry,
-        }
+        Self { lineups: block.lineups, roster_size: block.roster_size, entry: block.entry }
     }
 }
 
@@ -144,10 +129,6 @@ impl<P: Plugin + 'static> wit_plugin::Guest for Exported<P> {
 
 impl From<VetoReason> for wit_plugin::VetoReason {
     fn from(reason: VetoReason) -> Self {
-        Self {
-            code: reason.code,
-            summary: reason.summary,
-            is_hard: reason.is_hard,
-        }
+        Self { code: reason.code, summary: reason.summary, is_hard: reason.is_hard }
     }
 }

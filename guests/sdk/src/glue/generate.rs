@@ -15,21 +15,12 @@ impl<P: Generator + 'static> wit::Guest for Exported<P> {
 pub struct Ready<P>(RefCell<P>);
 
 impl<P: Generator + 'static> wit::GuestGenerator for Ready<P> {
-    fn open(
-        model: Model,
-        race: Race,
-        params: String,
-        seed: u64,
-    ) -> Result<wit::Generator, Refusal> {
+    fn open(model: Model, race: Race, params: String, seed: u64) -> Result<wit::Generator, Refusal> {
         let generator = P::open(model.into(), race.into(), &params, seed)?;
         Ok(wit::Generator::new(Self(RefCell::new(generator))))
     }
 
     fn generate(&self, first_scenario: u64, scenarios: u32) -> Result<ScenarioBlock, Refusal> {
-        Ok(self
-            .0
-            .borrow_mut()
-            .generate(first_scenario, scenarios)?
-            .into())
+        Ok(self.0.borrow_mut().generate(first_scenario, scenarios)?.into())
     }
 }
