@@ -1,1 +1,7 @@
-fn main() {}
+//! The `paddock` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    paddock::cli::main()
+}

@@ -1,0 +1,113 @@
+//! `paddock job`: submit, watch, cancel, fetch the result.
+
+use std::{fs, io::Read, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::{
+    remote::RemoteArgs,
+    watch::{self, JobView},
+};
+use crate::domain::job::JobState;
+
+/// Submit a job, follow it, stop it, fetch its result.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Submit a job and print its id.
+    Submit(SubmitArgs),
+    /// Show the progress of a job until it ends.
+    Watch(JobArgs),
+    /// Stop a job.
+    Cancel(JobArgs),
+    /// Print the result of a job as JSON.
+    Result(JobArgs),
+}
+
+/// A specification to submit.
+#[derive(Debug, Args)]
+pub struct SubmitArgs {
+    /// File with the job as JSON (`{"kind": "optimize", "slate": ...}`), or `-` for standard input.
+    spec: PathBuf,
+    /// Check the job and print what it would take; submit nothing.
+    #[arg(long)]
+    preview: bool,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// An existing job.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// Id of the job.
+    job: String,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+impl JobCommand {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where the server refuses or does not answer, or the job has not succeeded.
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Self::Submit(args) => submit(args),
+            Self::Watch(args) => watch(args),
+            Self::Cancel(args) => cancel(args),
+            Self::Result(args) => result(args),
+        }
+    }
+}
+
+fn submit(args: &SubmitArgs) -> Result<()> {
+    let spec = read_spec(&args.spec)?;
+    let client = args.remote.client();
+    if args.preview {
+        return print(&client.post_json("/v1/jobs/preview", &spec)?);
+    }
+    let job: JobView = serde_json::from_value(client.post_json("/v1/jobs", &spec)?)?;
+    println!("{}", job.id);
+    Ok(())
+}
+
+fn watch(args: &JobArgs) -> Result<()> {
+    let watched = watch::watch(&args.remote.client(), &args.job)?;
+    println!("{} {}", watched.job.id, watched.job.state.as_str());
+    for component in watched.job.components.iter().filter(|component| component.reason.is_some()) {
+        println!("  {}: {}", component.name, component.reason.as_deref().unwrap_or_default());
+    }
+    match (watched.job.state, watched.job.problem) {
+        (JobState::Succeeded | JobState::Partial, _) => Ok(()),
+        (_, Some(problem)) => bail!("{problem}"),
+        (state, None) => bail!("the job is {}", state.as_str()),
+    }
+}
+
+fn cancel(args: &JobArgs) -> Result<()> {
+    let path = format!("/v1/jobs/{}/cancel", args.job);
+    let job: JobView = serde_json::from_value(args.remote.client().post_empty(&path)?)?;
+    println!("{} {}", job.id, job.state.as_str());
+    Ok(())
+}
+
+fn result(args: &JobArgs) -> Result<()> {
+    print(&args.remote.client().get(&format!("/v1/jobs/{}/result", args.job))?)
+}
+
+fn read_spec(path: &PathBuf) -> Result<Value> {
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read the job from standard input")?;
+        text
+    } else {
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?
+    };
+    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+}
+
+fn print(value: &Value) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}

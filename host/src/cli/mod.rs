@@ -1,0 +1,73 @@
+//! The command line: one file per command. Commands that talk to a server are clients of the public API like any other.
+
+mod client;
+mod import;
+mod job;
+mod key;
+mod remote;
+mod settings;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Decide under uncertainty about a motor race: fit, simulate, veto, optimize.
+#[derive(Debug, Parser)]
+#[command(name = "paddock", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make and revoke API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Upload race results or a slate to a server.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Submit a job, follow it, stop it, fetch its result.
+    #[command(subcommand)]
+    Job(job::JobCommand),
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Key(command) => command.run(),
+            Self::Import(command) => command.run(),
+            Self::Job(command) => command.run(),
+        }
+    }
+}
+
+/// Reads the arguments, runs the command, and says on standard error what went wrong.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a future to its end on a small runtime, for commands that touch the data directory.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
