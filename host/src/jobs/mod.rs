@@ -19,7 +19,6 @@ pub mod query;
 mod reconcile;
 pub mod runner;
 mod running;
-
 mod settle;
 pub mod state;
 pub mod submit;
@@ -31,3 +30,6 @@ pub use limits::{JobsConfig, TASKS_PER_JOB_MAX};
 pub use runner::{ClaimedTask, TaskFailure, TaskOutput, TaskRunner};
 pub use submit::{NewJob, NewStage};
 pub use worker::{Worker, WorkerHandle};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The list of behaviours. A behaviour that is missing here does not run: `-D warnings` reports its function as dead code.
+
+/// Makes a test of each behaviour over the store that `$open` opens.
+macro_rules! behaviours {
+    ($open:path) => {
+        $crate::jobs::tests::behaviours::behaviours! { $open =>
+            plan {
+                a_plan_that_breaks_a_rule_is_refused_and_stores_nothing,
+                a_job_of_an_unknown_team_is_refused_and_stores_nothing,
+                an_unknown_job_is_an_error_that_names_it,
+                a_stage_opens_with_the_last_output_of_the_stage_before,
+                older_jobs_are_claimed_first_and_tasks_in_order,
+                a_result_with_a_degraded_component_is_partial,
+                a_final_output_that_is_no_result_fails_the_job,
+                an_output_past_the_size_limit_fails_the_job_with_the_limit,
+            }
+            lease {
+                a_task_is_claimed_once_however_many_want_it,
+                a_stale_epoch_cannot_write_about_a_reclaimed_task,
+                a_lease_that_holds_is_not_rescued_and_one_that_ended_is,
+                a_renewed_lease_is_good_for_another_full_time,
+                a_task_that_loses_every_worker_fails_its_job_at_the_limit,
+                a_restart_takes_over_at_once_with_the_last_checkpoint,
+                recovery_leaves_the_tasks_of_its_own_process_alone,
+            }
+            retry {
+                a_task_may_fail_one_time_less_than_the_limit,
+                a_task_that_fails_as_often_as_allowed_fails_its_job_with_the_history,
+                a_retry_waits_for_its_pause,
+                a_fatal_failure_ends_the_job_and_all_its_tasks,
+                a_release_counts_no_attempt,
+                a_deadline_counts_from_the_first_claim,
+                an_overdue_job_that_nobody_runs_is_ended_by_the_reconciler,
+                a_job_without_anything_left_to_run_does_not_stay_forever,
+                a_second_ending_changes_nothing,
+            }
+            cancel {
+                a_queued_job_is_cancelled_at_once,
+                a_running_job_is_cancelled_when_its_last_task_has_stopped,
+                cancelling_again_or_too_late_changes_nothing,
+                an_acknowledged_cancel_wins_over_whatever_the_task_comes_to,
+                a_job_that_waits_for_its_next_attempt_is_cancelled_at_once,
+                a_cancelled_job_whose_worker_died_is_cancelled_by_the_reconciler,
+                cancel_and_finish_racing_leave_one_terminal_state,
+            }
+            read {
+                progress_is_the_weighted_sum_and_reaches_one_only_at_the_end,
+                progress_does_not_go_back_when_a_task_starts_over,
+                events_tell_the_whole_story_in_order_and_from_any_point,
+                pages_hold_every_job_once_newest_first,
+                a_list_shows_one_team_and_what_the_filter_lets_through,
+            }
+            worker {
+                stages_see_the_outputs_of_earlier_ones_in_order,
+                outputs_of_an_unknown_stage_are_a_fatal_problem,
+                a_panic_fails_the_job_and_the_worker_lives_on,
+                a_fatal_task_interrupts_the_others_of_its_job,
+                a_cancel_reaches_a_running_task_by_signal,
+                a_cancel_by_another_process_is_found_by_the_heartbeat,
+                a_deadline_stops_a_running_task_and_fails_the_job,
+                a_retry_starts_from_the_last_checkpoint,
+                a_damaged_checkpoint_means_starting_over,
+                a_drain_gives_tasks_back_without_counting_the_attempt,
+                a_drain_does_not_wait_longer_than_its_grace,
+                a_worker_that_cannot_renew_its_lease_stops_itself,
+                heartbeats_keep_a_long_task_from_being_rescued,
+                a_missing_artifact_is_a_fatal_problem_that_names_it,
+                log_lines_are_kept_up_to_the_limit_and_the_drop_is_told,
+                reports_in_quick_succession_are_merged,
+                many_jobs_at_once_all_run_exactly_once,
+            }
+        }
+    };
+    ($open:path => $($subject:ident { $($behaviour:ident,)* })*) => {
+        $(mod $subject {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                $crate::jobs::tests::suite::$subject::$behaviour($open().await).await;
+            })*
+        })*
+    };
+}
+
+pub(super) use behaviours;

@@ -1,0 +1,8 @@
+//! The behaviours, by subject.
+
+pub(super) mod cancel;
+pub(super) mod lease;
+pub(super) mod plan;
+pub(super) mod read;
+pub(super) mod retry;
+pub(super) mod worker;
