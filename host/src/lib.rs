@@ -6,4 +6,5 @@ pub mod cli;
 pub mod db;
 pub mod domain;
 pub mod jobs;
+pub mod pipeline;
 pub mod score;
