@@ -161,8 +161,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The status of every code that the service itself raises. A code that is not listed is a failure of the server: a test in each room
-/// that adds one would not catch a missing line here, but 500 is loud enough to be seen.
+/// The status of each code. A code that is not listed here is a failure of the server: 500 is loud enough to be seen and corrected.
 fn status_of(code: &str) -> StatusCode {
     match code {
         "malformed-json" | "malformed-query" | "malformed-header" | "malformed-body" => StatusCode::BAD_REQUEST,
@@ -170,11 +169,17 @@ fn status_of(code: &str) -> StatusCode {
         "not-yours" | "missing-scope" => StatusCode::FORBIDDEN,
         "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
         "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "job-not-finished" | "job-cancelled" | "job-ended" | "already-exists" | "conflict" => StatusCode::CONFLICT,
-        "body-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "job-not-finished" | "job-cancelled" | "job-ended" | "cancelled" | "already-exists" | "conflict" => {
+            StatusCode::CONFLICT
+        }
+        "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "not-ready" | "overloaded" | "timeout" | "busy" => StatusCode::SERVICE_UNAVAILABLE,
-        "invalid-input" => StatusCode::UNPROCESSABLE_ENTITY,
+        "not-ready" | "overloaded" | "timeout" | "busy" | "plugin-host-failed" | "lease-lost" | "draining" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        "invalid-input" | "deadline-exceeded" => StatusCode::UNPROCESSABLE_ENTITY,
+        // What a plugin is or did, and what its author or user can change.
+        _ if ["component-", "plugin-"].iter().any(|family| code.starts_with(family)) => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

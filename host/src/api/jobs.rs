@@ -254,7 +254,7 @@ fn check_has_result(row: &JobRow) -> Result<(), ApiError> {
 }
 
 /// The job, if it is the caller's.
-async fn find(state: &ApiState, principal: &Principal, id: &JobId) -> Result<JobRow, ApiError> {
+pub(super) async fn find(state: &ApiState, principal: &Principal, id: &JobId) -> Result<JobRow, ApiError> {
     let row = jobs::query::get(state.db(), id).await?;
     check_owner(principal, &row.team)?;
     Ok(row)

@@ -7,6 +7,7 @@ mod caller;
 mod error;
 mod gate;
 mod health;
+mod job_events;
 mod job_requests;
 mod job_views;
 mod jobs;
@@ -70,6 +71,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
     let quick = OpenApiRouter::new()
         .merge(me::routes())
         .merge(jobs::routes())
+        .merge(job_events::routes())
         .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_time));
     quick
         .route_layer(middleware::from_fn_with_state(state.clone(), caller::authenticate))

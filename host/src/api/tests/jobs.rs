@@ -73,7 +73,9 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
         jobs::submit::submit(server.state.db(), job).await.unwrap()
     };
     let unknown = JobId::random();
-    for (method, suffix) in [(Method::GET, ""), (Method::GET, "/result"), (Method::POST, "/cancel")] {
+    for (method, suffix) in
+        [(Method::GET, ""), (Method::GET, "/result"), (Method::GET, "/events"), (Method::POST, "/cancel")]
+    {
         for (id, status, code) in [
             (foreign.as_str(), StatusCode::FORBIDDEN, "not-yours"),
             (unknown.as_str(), StatusCode::NOT_FOUND, "not-found"),
@@ -158,4 +160,16 @@ async fn a_queued_job_is_cancelled_at_once_and_cancelling_twice_changes_nothing(
     let path = format!("/v1/jobs/{ended}/cancel");
     let answer = server.send(request(Method::POST, &path, &server.ours.key, None, Body::empty())).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::CONFLICT, "job-ended"));
+}
+
+#[tokio::test]
+async fn events_are_told_in_order_and_once() {
+    let server = Server::start().await;
+    let id = submitted(&server).await;
+    server.send(request(Method::POST, &format!("/v1/jobs/{id}/cancel"), &server.ours.key, None, Body::empty())).await;
+    let all = server.get(&format!("/v1/jobs/{id}/events")).await.body;
+    let states: Vec<&str> = all["items"].as_array().unwrap().iter().filter_map(|event| event["data"]["state"].as_str()).collect();
+    assert_eq!(states, ["queued", "cancelled"]);
+    let rest = server.get(&format!("/v1/jobs/{id}/events?after={}", all["after"])).await.body;
+    assert_eq!((&rest["items"], &rest["after"]), (&json!([]), &all["after"]));
 }
