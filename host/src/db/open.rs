@@ -1,6 +1,6 @@
 //! Opening a data directory: lock, connect, bring the schema up to date.
 
-use std::{fs, time::Duration};
+use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, time::Duration};
 
 use sqlx::{
     SqlitePool,
@@ -47,8 +47,10 @@ impl Db {
     }
 }
 
+/// A directory that this makes is for its owner only: it holds hashes of keys and the teams' data.
 fn make_data_dir(config: &DbConfig) -> Result<(), DbError> {
-    fs::create_dir_all(&config.data_dir).map_err(|source| DbError::Io { path: config.data_dir.clone(), source })
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&config.data_dir);
+    made.map_err(|source| DbError::Io { path: config.data_dir.clone(), source })
 }
 
 async fn connect_writer(config: &DbConfig) -> Result<SqlitePool, DbError> {

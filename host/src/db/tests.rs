@@ -162,3 +162,12 @@ async fn an_artifact_past_the_limit_is_refused_and_one_at_the_limit_is_kept() {
     let refused = store.put(Bytes::from_static(b"12345")).await.unwrap_err();
     assert!(matches!(refused, DbError::ArtifactTooLarge { bytes: 5, limit: 4 }), "{refused}");
 }
+
+#[tokio::test]
+async fn a_data_directory_that_was_made_here_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let config = DbConfig::in_directory(directory.path().join("new"));
+    Db::open(&config).await.unwrap();
+    assert_eq!(std::fs::metadata(&config.data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+}

@@ -12,7 +12,7 @@ use super::{
     state::{AttemptOutcome, StageState},
 };
 use crate::{
-    db::{Db, Row},
+    db::{Connection, Db, Row},
     domain::{
         ids::{JobId, KeyId, TaskId, TeamId},
         job::{Component, JobKind, JobState},
@@ -124,12 +124,15 @@ const GET: &str = "
 /// # Errors
 /// [`JobsError::UnknownJob`], or [`JobsError::Db`].
 pub async fn get(db: &Db, job: &JobId) -> Result<JobRow, JobsError> {
-    let row = sqlx::query(GET).bind(job.as_str()).fetch_optional(db.read()).await?;
+    // One snapshot: nobody should see a job that runs while all its stages are done.
+    let mut snapshot = db.read().begin().await?;
+    let row = sqlx::query(GET).bind(job.as_str()).fetch_optional(&mut *snapshot).await?;
     let row = row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
     let mut found = read_job(&row)?;
-    let stages = sqlx::query(STAGES).bind(job.as_str()).fetch_all(db.read()).await?;
+    let stages = sqlx::query(STAGES).bind(job.as_str()).fetch_all(&mut *snapshot).await?;
     found.stages = stages.iter().map(read_stage).collect::<Result<_, _>>()?;
-    found.failed_attempts = failed_attempts(db, job).await?;
+    found.failed_attempts = failed_attempts(&mut snapshot, job).await?;
+    snapshot.rollback().await?;
     Ok(found)
 }
 
@@ -163,8 +166,9 @@ const FAILED_ATTEMPTS: &str = "
     WHERE attempts.job_id = $1 AND attempts.outcome NOT IN ('running', 'succeeded')
     ORDER BY attempts.started_us DESC, attempts.task_id, attempts.lease_epoch DESC LIMIT $2";
 
-async fn failed_attempts(db: &Db, job: &JobId) -> Result<Vec<AttemptRow>, JobsError> {
-    let rows = sqlx::query(FAILED_ATTEMPTS).bind(job.as_str()).bind(ATTEMPTS_SHOWN_MAX).fetch_all(db.read()).await?;
+async fn failed_attempts(snapshot: &mut Connection, job: &JobId) -> Result<Vec<AttemptRow>, JobsError> {
+    let rows =
+        sqlx::query(FAILED_ATTEMPTS).bind(job.as_str()).bind(ATTEMPTS_SHOWN_MAX).fetch_all(&mut *snapshot).await?;
     rows.iter().map(read_attempt).collect()
 }
 

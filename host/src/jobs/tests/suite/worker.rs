@@ -280,14 +280,14 @@ pub(in crate::jobs::tests) async fn heartbeats_keep_a_long_task_from_being_rescu
             while Instant::now() < until && context.interrupt().reason().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            send(&sender, task.lease_epoch);
+            send(&sender, (task.lease_epoch, context.interrupt().reason()));
             done(json!(null))
         })
         .await;
     let job = store.submit(&[1]).await;
     let row = store.wait_for_end(&job).await;
     assert_eq!((row.state, row.failed_attempts.len()), (JobState::Succeeded, 0));
-    assert_eq!(receive(&mut Some(receiver)).await, 1);
+    assert_eq!(receive(&mut Some(receiver)).await, (1, None));
     worker.drain(PATIENCE).await;
 }
 
