@@ -132,7 +132,7 @@ pub(in crate::jobs::tests) async fn a_cancel_reaches_a_running_task_by_signal(st
 
 pub(in crate::jobs::tests) async fn a_cancel_by_another_process_is_found_by_the_heartbeat(store: Store) {
     let (sender, receiver) = signal();
-    let config = JobsConfig { heartbeat_ms: 20, ..patient() };
+    let config = JobsConfig { heartbeat_ms: 100, reconcile_ms: 100, ..patient() };
     let worker = store
         .start(config, move |context, _| {
             send(&sender, ());
@@ -272,11 +272,11 @@ pub(in crate::jobs::tests) async fn a_worker_that_cannot_renew_its_lease_stops_i
 
 pub(in crate::jobs::tests) async fn heartbeats_keep_a_long_task_from_being_rescued(store: Store) {
     let (sender, receiver) = signal();
-    let config = JobsConfig { workers: 2, heartbeat_ms: 25, poll_ms: 5, reconcile_ms: 5, ..patient() };
+    let config = JobsConfig { workers: 2, heartbeat_ms: 100, poll_ms: 5, reconcile_ms: 5, ..patient() };
     let worker = store
         .start(config, move |context, task| {
-            // Several lease times, without a word to the engine.
-            let until = Instant::now() + Duration::from_millis(500);
+            // Three lease times, without a word to the engine.
+            let until = Instant::now() + Duration::from_millis(1_200);
             while Instant::now() < until && context.interrupt().reason().is_none() {
                 std::thread::sleep(Duration::from_millis(1));
             }
