@@ -179,7 +179,9 @@ fn status_of(code: &str) -> StatusCode {
         }
         "invalid-input" | "deadline-exceeded" => StatusCode::UNPROCESSABLE_ENTITY,
         // What a plugin is or did, and what its author or user can change.
-        _ if ["component-", "plugin-"].iter().any(|family| code.starts_with(family)) => StatusCode::UNPROCESSABLE_ENTITY,
+        _ if ["component-", "plugin-"].iter().any(|family| code.starts_with(family)) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

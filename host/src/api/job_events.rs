@@ -79,7 +79,8 @@ async fn list(
 ) -> Result<Json<EventList>, ApiError> {
     let limit = page_items(query.limit, state.config())?;
     find(&state, &principal, &id).await?;
-    let items: Vec<_> = events::since(state.db(), &id, query.after, limit).await?.into_iter().map(EventView::from).collect();
+    let items: Vec<_> =
+        events::since(state.db(), &id, query.after, limit).await?.into_iter().map(EventView::from).collect();
     let after = items.last().map_or(query.after, |event| event.sequence);
     Ok(Json(EventList { items, after }))
 }

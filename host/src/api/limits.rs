@@ -18,6 +18,11 @@ pub struct ApiConfig {
     pub upload_timeout_s: u64,
     /// Longest time each dependency has to answer `/readyz`, in milliseconds.
     pub ready_timeout_ms: u64,
+    /// Connections open at the same time; further ones wait to be accepted.
+    pub connections_max: usize,
+    /// Longest time that nothing may move on a connection, in seconds. Longer than any request may take, or it would end one
+    /// that is being worked on.
+    pub connection_idle_s: u64,
     /// Requests handled at the same time; one more is answered 503 at once. Health checks are not counted.
     pub requests_in_flight_max: usize,
     /// Items of a list's page where the request does not say.
@@ -41,6 +46,8 @@ impl Default for ApiConfig {
             request_timeout_s: 30,
             upload_timeout_s: 120,
             ready_timeout_ms: 900,
+            connections_max: 1024,
+            connection_idle_s: 150,
             requests_in_flight_max: 256,
             page_items_default: 50,
             page_items_max: 200,

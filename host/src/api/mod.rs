@@ -4,6 +4,7 @@
 
 mod body;
 mod caller;
+mod connections;
 mod error;
 mod gate;
 mod health;
@@ -28,6 +29,7 @@ use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
+use self::connections::BoundedListener;
 pub use self::{
     error::ApiError,
     limits::ApiConfig,
@@ -50,16 +52,17 @@ fn finish<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
         .layer(middleware::from_fn(respond::complete))
 }
 
-/// Serves `router` until `shutdown` is ready, then lets the requests under way finish.
+/// Serves the API until `shutdown` is ready, then lets the requests under way finish.
 ///
 /// # Errors
 /// Where the listener fails for good.
 pub async fn serve(
     listener: tokio::net::TcpListener,
-    router: Router,
+    state: ApiState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    let listener = BoundedListener::new(listener, state.config());
+    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
 }
 
 fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {

@@ -168,7 +168,8 @@ async fn events_are_told_in_order_and_once() {
     let id = submitted(&server).await;
     server.send(request(Method::POST, &format!("/v1/jobs/{id}/cancel"), &server.ours.key, None, Body::empty())).await;
     let all = server.get(&format!("/v1/jobs/{id}/events")).await.body;
-    let states: Vec<&str> = all["items"].as_array().unwrap().iter().filter_map(|event| event["data"]["state"].as_str()).collect();
+    let states: Vec<&str> =
+        all["items"].as_array().unwrap().iter().filter_map(|event| event["data"]["state"].as_str()).collect();
     assert_eq!(states, ["queued", "cancelled"]);
     let rest = server.get(&format!("/v1/jobs/{id}/events?after={}", all["after"])).await.body;
     assert_eq!((&rest["items"], &rest["after"]), (&json!([]), &all["after"]));
