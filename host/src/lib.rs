@@ -3,8 +3,10 @@
 pub mod api;
 pub mod auth;
 pub mod cli;
+pub mod config;
 pub mod db;
 pub mod domain;
 pub mod jobs;
 pub mod pipeline;
 pub mod score;
+pub mod telemetry;

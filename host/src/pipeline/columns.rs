@@ -3,7 +3,7 @@
 use std::{collections::HashMap, io::Cursor, sync::Arc};
 
 use arrow_array::{
-    Array, ArrayRef, Float64Array, RecordBatch, UInt8Array, UInt16Array, UInt32Array,
+    ArrayRef, Float64Array, RecordBatch, UInt8Array, UInt16Array, UInt32Array,
     cast::AsArray,
     types::{Float64Type, UInt8Type, UInt16Type},
 };
