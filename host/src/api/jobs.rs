@@ -15,6 +15,7 @@ use super::{
     body::JsonBytes,
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
+    idempotency::{self, IdempotencyKey},
     job_requests::JobRequest,
     job_views::JobView,
     page::{Page, bad_cursor, page_items},
@@ -47,24 +48,45 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 /// Submit a job.
 ///
-/// The job is queued before the answer; `Location` is where to look, `Retry-After` how long to wait between looks.
+/// The job is queued before the answer; `Location` is where to look, `Retry-After` how long to wait between looks. With an
+/// `Idempotency-Key`, sending the same request again answers with the job that the first one made.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely.")),
     responses((status = 202, description = "The job is queued.", body = JobView, headers(
         ("Location" = String, description = "The job."),
-        ("Retry-After" = u64, description = "Seconds between two looks.")
+        ("Retry-After" = u64, description = "Seconds between two looks."),
+        ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
     )))
 )]
 async fn submit(
     State(state): State<ApiState>,
     Submitter(principal): Submitter,
     axum::Extension(request_id): axum::Extension<RequestId>,
+    key: IdempotencyKey,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let request = JobRequest::read(&bytes, state.config())?;
+    let asked = key.of_request(&[b"POST /v1/jobs", &bytes]);
+    if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
+        return accepted(&state, &principal, &stored_id(&earlier)?).await.map(idempotency::replayed);
+    }
+    let new = plan(&state, &principal, &bytes).await?;
+    let mut tx = state.db().write().await?;
+    let id = jobs::submit::submit_in(&mut tx, new).await?;
+    if let Some(earlier) = idempotency::record_in(&mut tx, &state, &principal, asked.as_ref(), id.as_str()).await? {
+        tx.rollback().await?;
+        return accepted(&state, &principal, &stored_id(&earlier)?).await.map(idempotency::replayed);
+    }
+    tx.commit().await?;
+    audit(&state, &principal, Action::JobSubmitted, &id, &request_id).await;
+    accepted(&state, &principal, &id).await
+}
+
+async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<NewJob, ApiError> {
+    let request = JobRequest::read(bytes, state.config())?;
     let kind = request.spec.kind();
     let planned = state.planner().plan(&principal.team, request.spec).await?;
-    let new = NewJob {
+    Ok(NewJob {
         team: principal.team.clone(),
         key: Some(principal.key.clone()),
         kind,
@@ -72,10 +94,15 @@ async fn submit(
         name: request.name,
         stages: planned.stages,
         deadline_s: request.deadline_s,
-    };
-    let id = jobs::submit::submit(state.db(), new).await?;
-    audit(&state, &principal, Action::JobSubmitted, &id, &request_id).await;
-    let view = JobView::from(find(&state, &principal, &id).await?);
+    })
+}
+
+fn stored_id(text: &str) -> Result<JobId, ApiError> {
+    text.parse().map_err(|error| ApiError::internal(&error))
+}
+
+async fn accepted(state: &ApiState, principal: &Principal, id: &JobId) -> Result<Response, ApiError> {
+    let view = JobView::from(find(state, principal, id).await?);
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);

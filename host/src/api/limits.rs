@@ -35,6 +35,10 @@ pub struct ApiConfig {
     pub job_deadline_s_default: u64,
     /// Longest name of a job or slate, in characters.
     pub name_chars_max: usize,
+    /// Longest `Idempotency-Key`, in characters.
+    pub idempotency_key_chars_max: usize,
+    /// How long an `Idempotency-Key` stands for its request, in seconds.
+    pub idempotency_valid_s: u64,
 }
 
 impl Default for ApiConfig {
@@ -54,6 +58,8 @@ impl Default for ApiConfig {
             job_deadline_s_max: 24 * 3600,
             job_deadline_s_default: 3600,
             name_chars_max: 120,
+            idempotency_key_chars_max: 255,
+            idempotency_valid_s: 24 * 3600,
         }
     }
 }

@@ -8,6 +8,7 @@ mod connections;
 mod error;
 mod gate;
 mod health;
+mod idempotency;
 mod job_events;
 mod job_requests;
 mod job_views;

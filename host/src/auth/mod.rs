@@ -1,6 +1,7 @@
 //! Who may do what: teams, API keys, scopes, and the audit trail. Knows nothing of HTTP.
 
 mod audit;
+pub mod idempotency;
 mod keys;
 mod scope;
 mod secret;

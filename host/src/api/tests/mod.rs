@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod health;
+mod idempotency;
 mod jobs;
 mod surface;
 
