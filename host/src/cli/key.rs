@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use super::settings::SettingsArgs;
 use crate::{
     auth::{self, NewKey, Scope},
+    config::Overrides,
     db::Db,
     domain::ids::KeyId,
 };
@@ -65,7 +66,7 @@ impl KeyCommand {
 }
 
 async fn create(args: &CreateArgs) -> Result<()> {
-    let db = Db::open_beside(&args.settings.db()).await?;
+    let db = Db::open_beside(&args.settings.load(Overrides::default())?.db).await?;
     let team = auth::find_or_create_team(&db, &args.team).await?;
     let valid_s = args.expires_days.map(|days| days.saturating_mul(SECONDS_PER_DAY));
     let new = NewKey { name: args.name.clone(), scopes: args.scopes.clone(), valid_s };
@@ -78,7 +79,7 @@ async fn create(args: &CreateArgs) -> Result<()> {
 }
 
 async fn revoke(args: &RevokeArgs) -> Result<()> {
-    let db = Db::open_beside(&args.settings.db()).await?;
+    let db = Db::open_beside(&args.settings.load(Overrides::default())?.db).await?;
     auth::revoke_key(&db, &args.key).await?;
     db.close().await;
     println!("{} revoked", args.key);

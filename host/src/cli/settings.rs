@@ -1,23 +1,28 @@
-//! Where a command finds the data.
+//! Which configuration a command works with: the file, the environment, and the flags that most people need.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::db::DbConfig;
+use crate::config::{Config, ConfigError, Overrides};
 
-/// The data directory.
-#[derive(Debug, Clone, Args)]
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default, Args)]
 pub struct SettingsArgs {
+    /// Configuration file; `paddock.toml` of the working directory where it exists.
+    #[arg(long, env = "PADDOCK_CONFIG")]
+    config: Option<PathBuf>,
     /// Directory of the database and the artifacts.
-    #[arg(long, env = "PADDOCK_DATA_DIR", default_value = "paddock-data")]
-    data_dir: PathBuf,
+    #[arg(long, env = "PADDOCK_DATA_DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 impl SettingsArgs {
-    /// Settings of the database in that directory.
-    #[must_use]
-    pub fn db(&self) -> DbConfig {
-        DbConfig::in_directory(&self.data_dir)
+    /// The configuration, with these flags over everything else.
+    ///
+    /// # Errors
+    /// Where the file is missing, or a key or value is not valid.
+    pub fn load(&self, overrides: Overrides) -> Result<Config, ConfigError> {
+        Config::load(self.config.as_deref(), &Overrides { data_dir: self.data_dir.clone(), ..overrides })
     }
 }
