@@ -1,0 +1,305 @@
+//! Portfolios: several lineups that differ, chosen greedily and exactly.
+//!
+//! Lineup 1 is the best allowed lineup; lineup i is the best one that differs from each earlier one in at least
+//! `min_differences` entries. Allowed is what satisfies the space and no judge vetoes. Every step is exact: candidates come in
+//! the order of their value (ties lexicographic) from a search over the whole feasible set, none is skipped but for a reason.
+//!
+//! One search delivers the best few thousand lineups at once; when the greedy choice has walked through them it searches
+//! again for those that rank after, leaving out what is too close to the lineups picked so far. Since verdicts do not
+//! depend on the picks and picks are never taken back, each candidate is looked at, and judged, at most once.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    answer::{Certificate, JudgeFailure, SearchFailure},
+    infeasible::Infeasible,
+    matrix::ScoreMatrix,
+    search::{Collected, Found, Request, Search},
+    space::SearchSpace,
+    walk::Spacing,
+};
+use crate::domain::{interrupt::Interrupt, interrupt::StopReason, lineup::Lineup, spec::Objective};
+
+/// Most lineups of a portfolio.
+const LINEUPS_MAX: usize = 10_000;
+
+/// Candidates of the first search per lineup wanted, where lineups need to differ in more than one entry or are judged.
+const CANDIDATES_PER_LINEUP: usize = 100;
+
+/// Growth of the number of candidates from search to search: a portfolio that needs many gets there in few searches.
+const CANDIDATES_GROWTH: usize = 4;
+
+/// Most candidates of one search (24 MB).
+const CANDIDATES_MAX: usize = 500_000;
+
+/// Candidates that are judged at once.
+const JUDGE_BATCH: usize = 256;
+
+/// Vetoes lineups. Implemented over the lineup constraint plugins of a job.
+pub trait LineupJudge {
+    /// One verdict per lineup: 0 keeps it, k vetoes it for reason k. A lineup's verdict must not depend on the others or on
+    /// earlier calls. Lineups come best first; none comes twice.
+    ///
+    /// # Errors
+    /// [`JudgeFailure`] where the constraint itself failed; the search ends with it.
+    fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure>;
+}
+
+/// What a portfolio shall be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PortfolioRequest {
+    /// What each lineup is chosen for.
+    pub objective: Objective,
+    /// Lineups wanted, 1..=10,000.
+    pub lineups: usize,
+    /// Entries in which any two lineups differ at least; at least 1.
+    pub min_differences: usize,
+}
+
+/// Why a portfolio ends where it does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum PortfolioEnd {
+    /// It has as many lineups as were wanted.
+    Complete,
+    /// No further lineup is allowed: all others are too close to those picked or vetoed. Relax `min_differences`, the
+    /// constraints, locks, excludes or salaries to get more.
+    Exhausted {
+        /// Lineups found.
+        found: usize,
+        /// Lineups wanted.
+        wanted: usize,
+        /// One sentence with the numbers.
+        reason: String,
+    },
+    /// The deadline came first.
+    Deadline {
+        /// Lineups found.
+        found: usize,
+        /// Lineups wanted.
+        wanted: usize,
+        /// No allowed lineup that is missing is better, in points.
+        upper_bound: f64,
+    },
+}
+
+/// A lineup of a portfolio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PickedLineup {
+    /// Its entries.
+    pub lineup: Lineup,
+    /// Its objective in points.
+    pub value: f64,
+    /// Why it is the best one that is allowed beside the earlier ones.
+    pub certificate: Certificate,
+}
+
+/// Lineups in the order of picking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Portfolio {
+    /// The lineups; values never rise from one to the next.
+    pub lineups: Vec<PickedLineup>,
+    /// Whether it is complete, and why not.
+    pub end: PortfolioEnd,
+    /// Candidates that would have been picked but for a veto, by veto reason.
+    pub vetoes_by_reason: BTreeMap<u8, u64>,
+    /// Candidates looked at, best first.
+    pub candidates: u64,
+    /// Passes over the feasible set.
+    pub searches: u32,
+    /// Wall time in milliseconds, judging included.
+    pub elapsed_ms: f64,
+}
+
+/// Picks a portfolio. `judge` is `None` where no constraint judges lineups; `progress` hears the number of lineups picked.
+///
+/// # Errors
+/// As [`best_lineup`](super::best_lineup), and [`SearchFailure::Judge`]. A portfolio that ends with fewer lineups than
+/// wanted is no error while it has one; see [`Portfolio::end`].
+pub fn portfolio(
+    matrix: &ScoreMatrix,
+    space: &SearchSpace,
+    request: &PortfolioRequest,
+    judge: Option<&mut dyn LineupJudge>,
+    progress: &mut dyn FnMut(usize),
+    interrupt: &Interrupt,
+) -> Result<Portfolio, SearchFailure> {
+    let started = Instant::now();
+    check_request(space, request)?;
+    let search = Search::new(matrix, space, request.objective, interrupt)?;
+    let mut greedy = Greedy {
+        request,
+        judge,
+        spacing: Spacing { picked: Vec::new(), shared_max: (space.roster_size - request.min_differences) as u32 },
+        lineups: Vec::new(),
+        vetoes_by_reason: BTreeMap::new(),
+        candidates: 0,
+        progress,
+    };
+    let mut next = Request { keep: greedy.first_keep(), spacing: greedy.spacing.clone(), after: None };
+    let mut searches = 0;
+    let end = loop {
+        searches += 1;
+        let collected = search.collect(&next, interrupt).map_err(SearchFailure::Stopped)?;
+        greedy.walk(&collected, interrupt)?;
+        if let Some(end) = greedy.end(&collected, next.keep) {
+            break end;
+        }
+        next.after = collected.found.last().copied();
+        next.keep = (next.keep * CANDIDATES_GROWTH).min(CANDIDATES_MAX);
+        next.spacing = greedy.spacing.clone();
+    };
+    if greedy.lineups.is_empty() {
+        return Err(greedy.nothing(space, &end));
+    }
+    Ok(Portfolio {
+        lineups: greedy.lineups,
+        end,
+        vetoes_by_reason: greedy.vetoes_by_reason,
+        candidates: greedy.candidates,
+        searches,
+        elapsed_ms: started.elapsed().as_secs_f64() * 1e3,
+    })
+}
+
+fn check_request(space: &SearchSpace, request: &PortfolioRequest) -> Result<(), SearchFailure> {
+    let PortfolioRequest { lineups, min_differences, .. } = *request;
+    if !(1..=LINEUPS_MAX).contains(&lineups) {
+        let detail = format!("{lineups} lineups are wanted, allowed are 1 to {LINEUPS_MAX}");
+        return Err(SearchFailure::Invalid { field: "lineups", detail });
+    }
+    if min_differences == 0 {
+        let detail = "lineups must differ in at least 1 driver: equal lineups are not a portfolio".to_owned();
+        return Err(SearchFailure::Invalid { field: "min_differences", detail });
+    }
+    let mut locks = space.locks.clone();
+    locks.sort_unstable();
+    locks.dedup();
+    let free = space.roster_size.saturating_sub(locks.len());
+    // More locks than places is a clearer reason and comes from the search; one lineup differs from nothing.
+    let is_asked = lineups > 1 && locks.len() <= space.roster_size && space.roster_size > 0;
+    if (is_asked || min_differences > space.roster_size) && min_differences > free {
+        let roster_size = space.roster_size;
+        return Err(Infeasible::DifferencesAbovePlaces { min_differences, free, roster_size }.into());
+    }
+    Ok(())
+}
+
+/// The greedy choice and what it has seen.
+struct Greedy<'a, 'judge> {
+    request: &'a PortfolioRequest,
+    judge: Option<&'judge mut dyn LineupJudge>,
+    spacing: Spacing,
+    lineups: Vec<PickedLineup>,
+    vetoes_by_reason: BTreeMap<u8, u64>,
+    candidates: u64,
+    progress: &'a mut dyn FnMut(usize),
+}
+
+impl Greedy<'_, '_> {
+    fn first_keep(&self) -> usize {
+        let is_plain = self.request.min_differences == 1 && self.judge.is_none();
+        let factor =
+            if is_plain || self.request.lineups == 1 && self.judge.is_none() { 1 } else { CANDIDATES_PER_LINEUP };
+        (self.request.lineups * factor).min(CANDIDATES_MAX)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.lineups.len() == self.request.lineups
+    }
+
+    /// Goes through the candidates, best first, and takes what is allowed.
+    fn walk(&mut self, collected: &Collected, interrupt: &Interrupt) -> Result<(), SearchFailure> {
+        let mut rest = collected.found.as_slice();
+        while !rest.is_empty() && !self.is_complete() {
+            // A deadline lets the walk end: what was found may still be returned.
+            if let Some(reason) = interrupt.reason().filter(|&reason| reason != StopReason::Deadline) {
+                return Err(SearchFailure::Stopped(reason));
+            }
+            let (batch, looked_at) = self.next_batch(rest);
+            let verdicts = self.verdicts(&batch)?;
+            self.candidates += looked_at as u64;
+            rest = &rest[looked_at..];
+            for (found, verdict) in batch.into_iter().zip(verdicts) {
+                self.consider(found, verdict, collected);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next candidates that are far enough from all picks so far, and how many were looked at to find them.
+    fn next_batch(&self, rest: &[Found]) -> (Vec<Found>, usize) {
+        let mut batch = Vec::new();
+        for (index, found) in rest.iter().enumerate() {
+            if self.spacing.allows(found.mask) {
+                batch.push(*found);
+            }
+            if batch.len() == JUDGE_BATCH {
+                return (batch, index + 1);
+            }
+        }
+        (batch, rest.len())
+    }
+
+    fn verdicts(&mut self, batch: &[Found]) -> Result<Vec<u8>, SearchFailure> {
+        let Some(judge) = self.judge.as_deref_mut() else { return Ok(vec![0; batch.len()]) };
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lineups: Vec<Lineup> = batch.iter().map(Found::lineup).collect();
+        let verdicts = judge.judge(&lineups)?;
+        if verdicts.len() == lineups.len() {
+            return Ok(verdicts);
+        }
+        let detail = format!("{} verdicts for {} lineups", verdicts.len(), lineups.len());
+        Err(SearchFailure::Judge(JudgeFailure(detail.into())))
+    }
+
+    fn consider(&mut self, found: Found, verdict: u8, collected: &Collected) {
+        if self.is_complete() || !self.spacing.allows(found.mask) {
+            return;
+        }
+        if verdict != 0 {
+            *self.vetoes_by_reason.entry(verdict).or_default() += 1;
+            return;
+        }
+        self.spacing.picked.push(found.mask);
+        let certificate = collected.certificate(found.value);
+        self.lineups.push(PickedLineup { lineup: found.lineup(), value: found.value, certificate });
+        (self.progress)(self.lineups.len());
+    }
+
+    /// Whether a search that kept up to `keep` candidates was the last one.
+    fn end(&self, collected: &Collected, keep: usize) -> Option<PortfolioEnd> {
+        let (found, wanted) = (self.lineups.len(), self.request.lineups);
+        if self.is_complete() {
+            return Some(PortfolioEnd::Complete);
+        }
+        if collected.stopped.is_some() {
+            let listed = collected.found.last().map_or(f64::NEG_INFINITY, |last| last.value);
+            return Some(PortfolioEnd::Deadline { found, wanted, upper_bound: collected.open_bound.max(listed) });
+        }
+        if collected.found.len() == keep {
+            return None;
+        }
+        let vetoed: u64 = self.vetoes_by_reason.values().sum();
+        let reason = format!(
+            "{found} of {wanted} lineups: all other feasible lineups differ from these in fewer than {} drivers or are vetoed ({vetoed})",
+            self.request.min_differences
+        );
+        Some(PortfolioEnd::Exhausted { found, wanted, reason })
+    }
+
+    /// Why there is not even one lineup.
+    fn nothing(&self, space: &SearchSpace, end: &PortfolioEnd) -> SearchFailure {
+        let judged: u64 = self.vetoes_by_reason.values().sum();
+        match end {
+            PortfolioEnd::Deadline { .. } => SearchFailure::Stopped(StopReason::Deadline),
+            _ if judged > 0 => Infeasible::AllVetoed { judged, vetoes: self.vetoes_by_reason.clone() }.into(),
+            _ => space.nothing_between().into(),
+        }
+    }
+}
