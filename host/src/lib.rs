@@ -9,5 +9,6 @@ pub mod domain;
 pub mod jobs;
 pub mod optimize;
 pub mod pipeline;
+pub mod plugins;
 pub mod score;
 pub mod telemetry;

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::plugins;
+
 /// Decide under uncertainty about a motor race: fit, simulate, veto, optimize.
 #[derive(Debug, Parser)]
 #[command(name = "paddock", version, about, propagate_version = true)]
@@ -31,15 +33,20 @@ enum Command {
     /// Submit a job, follow it, stop it, fetch its result.
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Compile the component on standard input; the server's own helper process.
+    #[command(name = plugins::COMPILE_SUBCOMMAND, hide = true)]
+    CompileComponent,
 }
 
 impl Command {
-    fn run(self) -> anyhow::Result<()> {
+    fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Key(command) => command.run(),
-            Self::Import(command) => command.run(),
-            Self::Job(command) => command.run(),
+            Self::Key(command) => command.run()?,
+            Self::Import(command) => command.run()?,
+            Self::Job(command) => command.run()?,
+            Self::CompileComponent => return Ok(plugins::compile_child_main()),
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -47,7 +54,7 @@ impl Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

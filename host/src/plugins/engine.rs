@@ -1,0 +1,114 @@
+//! The one engine configuration, used by the server and by its compiler process, and the thread that advances the epoch.
+
+use std::{
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use wasmtime::{Config, Engine, OperatorCost};
+
+/// How often running guests look at their interrupt.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Stack of a guest, in bytes. Threads that call guests need twice as much.
+const WASM_STACK_BYTES: usize = 512 << 10;
+
+/// Fuel per 64 KiB page that a memory grows by: zeroing a page is work that no instruction pays for otherwise.
+const FUEL_PER_PAGE: u8 = u8::MAX;
+
+/// An engine as every paddock process configures it; two of them agree on compiled code.
+///
+/// # Errors
+/// Where the host lacks something that the configuration needs.
+pub fn new_engine() -> wasmtime::Result<Engine> {
+    Engine::new(&engine_config())
+}
+
+fn engine_config() -> Config {
+    let mut cost = OperatorCost::new();
+    cost.variable.memory_grow_per_page = FUEL_PER_PAGE;
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .operator_cost(cost)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .shared_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_component_model_map(false)
+        .wasm_component_model_implements(false)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .memory_init_cow(true);
+    config
+}
+
+/// Advances the epoch of an engine every [`EPOCH_TICK`] until it is dropped.
+///
+/// A tick stops nobody. It makes each running guest look at its own task's interrupt, so one job can be cancelled without
+/// touching the others.
+#[derive(Debug)]
+pub struct Ticker {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// Where no thread can be had.
+    pub fn start(engine: &Engine) -> std::io::Result<Self> {
+        let engine = engine.weak();
+        let (stop, stopped) = channel();
+        let thread = std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(move || {
+            while stopped.recv_timeout(EPOCH_TICK) == Err(RecvTimeoutError::Timeout) {
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Whether the thread is still there.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // Closing the channel wakes the thread at once.
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // The loop does not panic; were it to, there would be nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An engine with its ticker: what everything that runs guests holds on to, so that the ticker stops with the last of them.
+#[derive(Debug)]
+pub struct EngineRoom {
+    /// The engine.
+    pub engine: Engine,
+    /// Its ticker.
+    pub ticker: Ticker,
+}
+
+impl EngineRoom {
+    /// A new engine with a running ticker.
+    ///
+    /// # Errors
+    /// Where the engine or the thread cannot be had.
+    pub fn open() -> wasmtime::Result<Self> {
+        let engine = new_engine()?;
+        let ticker = Ticker::start(&engine)?;
+        Ok(Self { engine, ticker })
+    }
+}

@@ -1,0 +1,172 @@
+//! A plugin that is compiled, linked and described: what sessions are opened on.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use wasmtime::{
+    Store,
+    component::{Component, Instance, InstancePre, Linker},
+};
+
+use crate::domain::{
+    interrupt::Interrupt,
+    plugin::{PluginDescription, World},
+    problem::Problem,
+};
+
+use super::{
+    call::{CallContext, Guest, GuestName},
+    describe::check_description,
+    engine::EngineRoom,
+    limits::PluginLimits,
+    log::NoLog,
+    outcome::{Outcome, PluginFailure, RefusalKind},
+    params::ParamsSchema,
+    rejection::Rejection,
+    store::GuestState,
+    v0_1::{self, Exports},
+};
+
+/// A plugin ready to be called. Clones share everything; sessions share nothing.
+#[derive(Clone)]
+pub struct LoadedPlugin {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Arc<EngineRoom>,
+    limits: Arc<PluginLimits>,
+    pre: InstancePre<GuestState>,
+    exports: Exports,
+    description: PluginDescription,
+    schema: ParamsSchema,
+    hash: String,
+}
+
+impl std::fmt::Debug for LoadedPlugin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LoadedPlugin").field("label", &self.label()).field("hash", &self.hash()).finish()
+    }
+}
+
+impl LoadedPlugin {
+    /// Links a compiled component, asks it who it is and checks the answer.
+    ///
+    /// # Errors
+    /// A rejection where it does not fit the contract; any other outcome of running `describe`.
+    pub(super) fn describe(
+        engine: Arc<EngineRoom>,
+        linker: &Linker<GuestState>,
+        limits: Arc<PluginLimits>,
+        component: &Component,
+        world: World,
+        hash: &str,
+    ) -> Result<Self, PluginFailure> {
+        let name = unnamed(hash);
+        let other_types = |error: wasmtime::Error| {
+            let outcome = Outcome::Rejected(Rejection::OtherTypes { message: format!("{error:#}") });
+            name.failure("link", outcome)
+        };
+        let pre = linker.instantiate_pre(component).map_err(other_types)?;
+        let exports = Exports::find(&pre, world).map_err(other_types)?;
+        let mut guest = Guest::new(&engine.engine, &limits, name.clone(), &describe_context(&limits))?;
+        let plugin = guest.start(|store| {
+            let instance = pre.instantiate(&mut *store)?;
+            exports.load_plugin(store, &instance)
+        })?;
+        let raw = guest.call("describe", 0, |store| v0_1::describe(&plugin, store, world))?;
+        let (description, schema) = check_description(raw, &limits)
+            .map_err(|rejection| name.failure("describe", Outcome::Rejected(rejection)))?;
+        let shared = Shared { engine, limits, pre, exports, description, schema, hash: hash.to_owned() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What the plugin says of itself.
+    #[must_use]
+    pub fn description(&self) -> &PluginDescription {
+        &self.shared.description
+    }
+
+    /// SHA-256 of the component, 64 hexadecimal digits.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.shared.hash
+    }
+
+    /// `name@version`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.shared.description.name, self.shared.description.version)
+    }
+
+    /// Fills in the schema's top-level defaults and validates.
+    ///
+    /// # Errors
+    /// What is wrong, with its place below `/params`.
+    pub fn validate_params(&self, params: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+        self.shared.schema.complete(params, &self.shared.limits).map_err(|mut problem| {
+            problem.plugin = Some(self.label());
+            problem
+        })
+    }
+
+    pub(super) fn limits(&self) -> &Arc<PluginLimits> {
+        &self.shared.limits
+    }
+
+    /// A fresh guest with the functions that `load` finds in it.
+    pub(super) fn start<E>(
+        &self,
+        context: &CallContext,
+        world: World,
+        load: impl FnOnce(&Exports, &mut Store<GuestState>, &Instance) -> Option<wasmtime::Result<E>>,
+    ) -> Result<(Guest, E), PluginFailure> {
+        let mut guest = Guest::new(&self.shared.engine.engine, self.limits(), self.name(), context)?;
+        let found = guest.start(|store| {
+            let instance = self.shared.pre.instantiate(&mut *store)?;
+            load(&self.shared.exports, store, &instance).transpose()
+        })?;
+        match found {
+            Some(exports) => Ok((guest, exports)),
+            None => {
+                let own = self.shared.description.world.as_str();
+                let message = format!("this plugin is a {own}, not a {}", world.as_str());
+                Err(self.refused("open", RefusalKind::UnsupportedInput, &message))
+            }
+        }
+    }
+
+    /// The parameters as the guest gets them: completed, validated and as JSON.
+    pub(super) fn params_json(&self, function: &str, params: &Map<String, Value>) -> Result<String, PluginFailure> {
+        let completed = self
+            .validate_params(params)
+            .map_err(|problem| self.refused(function, RefusalKind::InvalidParams, &problem.detail))?;
+        Ok(Value::Object(completed).to_string())
+    }
+
+    /// A refusal that the host gives in the plugin's stead.
+    pub(super) fn refused(&self, function: &str, kind: RefusalKind, message: &str) -> PluginFailure {
+        self.name().refused(function, kind, message)
+    }
+
+    fn name(&self) -> GuestName {
+        let PluginDescription { name, version, .. } = &self.shared.description;
+        GuestName { plugin: name.clone(), version: version.clone() }
+    }
+}
+
+/// What stands for a plugin that has not said its name.
+pub(super) fn unnamed(hash: &str) -> GuestName {
+    let short = hash.get(..12).unwrap_or(hash);
+    GuestName { plugin: format!("component {short}"), version: String::new() }
+}
+
+/// `describe` runs at upload, outside of any job: little fuel, little time, no log.
+fn describe_context(limits: &PluginLimits) -> CallContext {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(limits.describe_s);
+    CallContext {
+        interrupt: Arc::new(Interrupt::with_deadline(deadline)),
+        fuel: limits.describe_fuel,
+        log: Arc::new(NoLog),
+    }
+}

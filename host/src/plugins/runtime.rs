@@ -1,0 +1,233 @@
+//! The room's front door: takes uploads, loads plugins, and answers whether guests can run at all.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, Linker};
+
+use crate::domain::plugin::{PluginDescription, World};
+
+use super::{
+    cache::CodeCache,
+    compile::CompileQueue,
+    engine::EngineRoom,
+    limits::PluginLimits,
+    outcome::{Outcome, PluginFailure},
+    plugin::{LoadedPlugin, unnamed},
+    probe::Probe,
+    screen::screen,
+    store::{GuestState, new_linker},
+};
+
+/// What the room needs from outside.
+#[derive(Debug, Clone)]
+pub struct PluginsConfig {
+    /// Directory of compiled code; made where it is not there.
+    pub cache_dir: PathBuf,
+    /// Key of the compiled code's MACs. Whoever has it can run native code in this process.
+    pub mac_key: [u8; 32],
+    /// The paddock binary, which understands [`COMPILE_SUBCOMMAND`](super::COMPILE_SUBCOMMAND).
+    pub compiler: PathBuf,
+    /// Every limit.
+    pub limits: PluginLimits,
+}
+
+/// Why the room cannot work, or not any more; for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The directory of compiled code cannot be used: check that it exists and is writable.
+    #[error("the directory of compiled plugins `{directory}` cannot be used: {cause}")]
+    Cache {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The engine does not start or does not run code: the machine lacks something.
+    #[error("the plugin engine does not work: {0}")]
+    Engine(String),
+    /// Nothing would interrupt running guests any more: restart the process.
+    #[error("the thread that interrupts plugins has ended")]
+    Ticker,
+}
+
+/// A plugin that was taken.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// SHA-256 of the component, 64 hexadecimal digits.
+    pub hash: String,
+    /// What it says of itself, checked.
+    pub description: PluginDescription,
+    /// Time to compile it, in milliseconds; 0 where the compiled code was there already.
+    pub compile_ms: f64,
+    /// The plugin, ready to be called.
+    pub plugin: LoadedPlugin,
+}
+
+/// Runs plugins. Clones share everything.
+#[derive(Clone)]
+pub struct PluginRuntime {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Arc<EngineRoom>,
+    linker: Linker<GuestState>,
+    limits: Arc<PluginLimits>,
+    queue: CompileQueue,
+    cache: CodeCache,
+    cache_dir: PathBuf,
+    probe: Probe,
+    /// Least recently used first.
+    loaded: Mutex<Vec<LoadedPlugin>>,
+}
+
+impl std::fmt::Debug for PluginRuntime {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("PluginRuntime").field("cache_dir", &self.shared.cache_dir).finish_non_exhaustive()
+    }
+}
+
+impl PluginRuntime {
+    /// Starts the engine and its ticker, and opens the cache.
+    ///
+    /// # Errors
+    /// What does not work; the process had better not start.
+    pub fn new(config: PluginsConfig) -> Result<Self, RuntimeError> {
+        let engine = Arc::new(EngineRoom::open().map_err(|error| engine_error(&error))?);
+        let linker = new_linker(&engine.engine).map_err(|error| engine_error(&error))?;
+        let PluginsConfig { cache_dir, mac_key, compiler, limits } = config;
+        let cache = CodeCache::open(cache_dir.clone(), mac_key, &engine.engine, limits.cache_bytes_max)
+            .map_err(|cause| RuntimeError::Cache { directory: cache_dir.clone(), cause })?;
+        let probe = Probe::compile(&engine.engine).map_err(|error| engine_error(&error))?;
+        let shared = Shared {
+            engine,
+            linker,
+            limits: Arc::new(limits),
+            queue: CompileQueue::new(compiler),
+            cache,
+            cache_dir,
+            probe,
+            loaded: Mutex::new(Vec::new()),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Takes an upload: screens it, compiles it in the child process, links it, and checks what it says of itself. Blocks for
+    /// as long as the compiler may take.
+    ///
+    /// # Errors
+    /// Why it is not taken; nothing of it stays but compiled code in the cache.
+    pub fn admit(&self, wasm: &[u8]) -> Result<Admitted, PluginFailure> {
+        let hash = hash_of(wasm);
+        let (plugin, compile_ms) = self.bring_up(&hash, wasm)?;
+        self.remember(&plugin);
+        Ok(Admitted { hash, description: plugin.description().clone(), compile_ms, plugin })
+    }
+
+    /// The plugin with this hash; `wasm` is asked for its bytes only where it is not in memory.
+    ///
+    /// # Errors
+    /// [`Outcome::HostFailed`] where `wasm` fails or gives other bytes; else as [`Self::admit`].
+    pub fn load<W, E>(&self, hash: &str, wasm: impl FnOnce() -> Result<W, E>) -> Result<LoadedPlugin, PluginFailure>
+    where
+        W: AsRef<[u8]>,
+        E: std::fmt::Display,
+    {
+        if let Some(plugin) = self.remembered(hash) {
+            return Ok(plugin);
+        }
+        let host_failed = |message| unnamed(hash).failure("load", Outcome::HostFailed { message });
+        let wasm = wasm().map_err(|error| host_failed(format!("its bytes cannot be had: {error}")))?;
+        let found = hash_of(wasm.as_ref());
+        if found != hash {
+            return Err(host_failed(format!("the stored component has hash {found} instead of {hash}")));
+        }
+        let (plugin, _) = self.bring_up(hash, wasm.as_ref())?;
+        self.remember(&plugin);
+        Ok(plugin)
+    }
+
+    /// Whether a guest can run now: instantiates a tiny component in a fresh store and calls it, and writes to the cache.
+    ///
+    /// # Errors
+    /// What does not work.
+    pub fn check(&self) -> Result<(), RuntimeError> {
+        let shared = &self.shared;
+        if !shared.engine.ticker.is_running() {
+            return Err(RuntimeError::Ticker);
+        }
+        shared
+            .probe
+            .run(&shared.engine.engine, &shared.linker, &shared.limits)
+            .map_err(|error| engine_error(&error))?;
+        let cache_error = |cause| RuntimeError::Cache { directory: shared.cache_dir.clone(), cause };
+        shared.cache.check().map_err(cache_error)
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &PluginLimits {
+        &self.shared.limits
+    }
+
+    fn bring_up(&self, hash: &str, wasm: &[u8]) -> Result<(LoadedPlugin, f64), PluginFailure> {
+        let shared = &self.shared;
+        let rejected = |rejection| unnamed(hash).failure("upload", Outcome::Rejected(rejection));
+        let world = screen(wasm, &shared.limits).map_err(rejected)?;
+        let (component, compile_ms) = self.compiled(hash, wasm)?;
+        let plugin = self.described(&component, world, hash)?;
+        Ok((plugin, compile_ms))
+    }
+
+    fn described(&self, component: &Component, world: World, hash: &str) -> Result<LoadedPlugin, PluginFailure> {
+        let Shared { engine, linker, limits, .. } = &*self.shared;
+        LoadedPlugin::describe(Arc::clone(engine), linker, Arc::clone(limits), component, world, hash)
+    }
+
+    /// The compiled component and the milliseconds that compiling took.
+    fn compiled(&self, hash: &str, wasm: &[u8]) -> Result<(Component, f64), PluginFailure> {
+        let Shared { engine, cache, queue, limits, .. } = &*self.shared;
+        if let Some(component) = cache.load(&engine.engine, hash) {
+            return Ok((component, 0.0));
+        }
+        let failure = |outcome| unnamed(hash).failure("compile", outcome);
+        let started = Instant::now();
+        let code = queue.compile(wasm, limits).map_err(failure)?;
+        let compile_ms = started.elapsed().as_secs_f64() * 1e3;
+        let component = cache.adopt(&engine.engine, hash, &code).map_err(|error| {
+            failure(Outcome::HostFailed { message: format!("the compiler's code does not fit this engine: {error}") })
+        })?;
+        Ok((component, compile_ms))
+    }
+
+    fn remembered(&self, hash: &str) -> Option<LoadedPlugin> {
+        let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = loaded.iter().position(|plugin| plugin.hash() == hash)?;
+        let plugin = loaded.remove(index);
+        loaded.push(plugin.clone());
+        Some(plugin)
+    }
+
+    fn remember(&self, plugin: &LoadedPlugin) {
+        let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|other| other.hash() != plugin.hash());
+        loaded.push(plugin.clone());
+        let surplus = loaded.len().saturating_sub(self.shared.limits.loaded_max);
+        loaded.drain(..surplus);
+    }
+}
+
+/// SHA-256 of a component, 64 hexadecimal digits: the name of a plugin version's bytes everywhere.
+#[must_use]
+pub fn hash_of(wasm: &[u8]) -> String {
+    Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn engine_error(error: &wasmtime::Error) -> RuntimeError {
+    RuntimeError::Engine(format!("{error:#}"))
+}

@@ -1,0 +1,9 @@
+//! The plugin room from outside: uploads, runs and their limits, with the real binary as compiler and components that are hostile
+//! on purpose.
+
+mod caching;
+mod fixture;
+mod outputs;
+mod room;
+mod running;
+mod uploads;
