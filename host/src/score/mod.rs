@@ -1,4 +1,5 @@
-//! Scores: how good a forecast was and whether chains converged.
+//! Scores: how good a forecast was, whether chains converged, and what a race is worth in a contest.
 
+pub mod contest;
 pub mod convergence;
 pub mod forecast;
