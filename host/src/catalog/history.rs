@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{limits::CatalogLimits, names::normal_form};
+use super::names::normal_form;
 use crate::domain::{
     history::History,
+    problem::Problem,
     race::{EntryResult, Race, RaceEntry},
     scenario::RaceSetup,
     spec::HistorySpec,
@@ -27,6 +28,12 @@ pub enum HistoryError {
         /// The most races of a history.
         limit: u32,
     },
+    /// Name a race as season and number.
+    #[error("`{found}` is not a race's season and number")]
+    Before {
+        /// What was asked for.
+        found: String,
+    },
     /// Ask for a positive half-life.
     #[error("half_life_races is {found}, it must be positive and finite")]
     HalfLife {
@@ -35,39 +42,49 @@ pub enum HistoryError {
     },
 }
 
-/// The latest races with results before a key, oldest first, as `spec` asks for. Ties do not occur: keys are unique.
-///
-/// # Errors
-/// [`HistoryError`] where there is none, or `spec` is out of range.
-pub fn select_races<'a>(
-    races: &'a [Race],
-    spec: &HistorySpec,
-    limits: &CatalogLimits,
-) -> Result<Vec<&'a Race>, HistoryError> {
-    let limit = limits.history_races_max;
-    if !(1..=limit).contains(&spec.trailing_races) {
-        return Err(HistoryError::TrailingRaces { found: spec.trailing_races, limit });
+impl HistoryError {
+    /// The failure as users read it; the fields are those of a [`HistorySpec`].
+    #[must_use]
+    pub fn to_problem(&self) -> Problem {
+        let detail = format!("{self}.");
+        match self {
+            Self::NoRaces { .. } => {
+                Problem::invalid("/before", detail, "Import results with POST /v1/races, or ask for a later race.")
+            }
+            Self::Before { .. } => {
+                Problem::invalid("/before", detail, "Send season and number of a race, for example `2025-07`.")
+            }
+            Self::TrailingRaces { limit, .. } => {
+                let limit = format!("1..={limit} races");
+                Problem::invalid("/trailing_races", detail, format!("Ask for {limit}.")).with_limit(limit)
+            }
+            Self::HalfLife { .. } => {
+                Problem::invalid("/half_life_races", detail, "Send a positive number of races.")
+                    .with_limit("above 0 races")
+            }
+        }
     }
-    if !(spec.half_life_races.is_finite() && spec.half_life_races > 0.0) {
-        return Err(HistoryError::HalfLife { found: spec.half_life_races });
-    }
-    let is_before = |race: &Race| spec.before.as_ref().is_none_or(|before| race.key() < *before);
-    let mut selected: Vec<&Race> = races.iter().filter(|race| race.has_results() && is_before(race)).collect();
-    selected.sort_by_key(|race| (race.season, race.number));
-    let surplus = selected.len().saturating_sub(spec.trailing_races as usize);
-    selected.drain(..surplus);
-    if selected.is_empty() { Err(HistoryError::NoRaces { before: spec.before.clone() }) } else { Ok(selected) }
 }
 
-/// The history of the races that `spec` asks for. A race's weight is `0.5^(age / half_life_races)`, where the newest has age 0.
-///
-/// Drivers and teams are one where their names are the same in normal form, and are named as in their latest race; they are
-/// numbered in the order of these forms. So the same races give the same history, in whatever order they come.
+/// Checks the half-life of a selection.
 ///
 /// # Errors
-/// [`HistoryError`] where there is no race, or `spec` is out of range.
-pub fn build_history(races: &[Race], spec: &HistorySpec, limits: &CatalogLimits) -> Result<History, HistoryError> {
-    let races = select_races(races, spec, limits)?;
+/// [`HistoryError::HalfLife`] where it is not positive and finite.
+pub fn check_half_life(spec: &HistorySpec) -> Result<(), HistoryError> {
+    if spec.half_life_races.is_finite() && spec.half_life_races > 0.0 {
+        Ok(())
+    } else {
+        Err(HistoryError::HalfLife { found: spec.half_life_races })
+    }
+}
+
+/// The history of `races`, which are given oldest first and have results. A race's weight is `0.5^(age / half_life_races)`,
+/// where the newest has age 0.
+///
+/// Drivers and teams are one where their normal forms are; the newest spelling names them.
+#[must_use]
+pub fn build_history(races: &[Race], half_life_races: f64) -> History {
+    let races: Vec<&Race> = races.iter().collect();
     let drivers = Register::of(&races, |entry| &entry.driver);
     let teams = Register::of(&races, |entry| &entry.team);
     let tracks = Register::of_tracks(&races);
@@ -83,10 +100,10 @@ pub fn build_history(races: &[Race], spec: &HistorySpec, limits: &CatalogLimits)
         history.track.push(tracks.index(&race.track));
         history.track_type.push(race.track_type);
         history.race_laps.push(race.race_laps);
-        history.weight.push(0.5_f64.powf(age_races / spec.half_life_races).max(f64::MIN_POSITIVE));
+        history.weight.push(0.5_f64.powf(age_races / half_life_races).max(f64::MIN_POSITIVE));
         push_entries(&mut history, race, &drivers, &teams);
     }
-    Ok(history)
+    history
 }
 
 fn push_entries(history: &mut History, race: &Race, drivers: &Register, teams: &Register) {

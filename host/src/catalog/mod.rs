@@ -3,13 +3,35 @@
 mod cells;
 pub mod columns;
 pub mod contests;
+mod error;
 pub mod history;
 pub mod issue;
 pub mod limits;
+mod models;
 pub mod names;
+mod plugins;
 pub mod race_file;
 pub mod race_warning;
+mod races;
+mod rows;
 pub mod slate_file;
 pub mod slate_match;
+mod slates;
 mod table;
 pub mod upcoming;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    contests::ContestBook,
+    error::CatalogError,
+    history::{build_history, race_setup},
+    limits::CatalogLimits,
+    models::{NewModel, StoredModel, insert_model, list_models, model},
+    names::normal_form,
+    plugins::{NewPlugin, StoredPlugin, disable_plugin, find_plugin, insert_plugin, is_shared_plugin, list_plugins},
+    races::{RaceSummary, RacesStored, history_races, insert_races, list_races, race, race_by_key, races_by_ids},
+    rows::{ListCursor, Listed},
+    slates::{NewSlate, SlateRace, SlateSummary, insert_slate, list_slates, slate},
+};
