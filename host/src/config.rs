@@ -13,7 +13,10 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{api::ApiConfig, db::DbConfig, jobs::JobsConfig, telemetry::TelemetryConfig};
+use crate::{
+    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, pipeline::PipelineConfig,
+    plugins::PluginLimits, telemetry::TelemetryConfig,
+};
 
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
 const OTHER_VARIABLES: [&str; 4] = ["SERVER", "API_KEY", "REAL_DATA", "CONFIG"];
@@ -30,6 +33,12 @@ pub struct Config {
     pub db: DbConfig,
     /// Workers.
     pub jobs: JobsConfig,
+    /// Limits of jobs and budgets of their tasks.
+    pub pipeline: PipelineConfig,
+    /// Limits of imports and histories.
+    pub catalog: CatalogLimits,
+    /// Limits of plugins.
+    pub plugins: PluginLimits,
     /// HTTP surface.
     pub api: ApiConfig,
     /// Logs.
@@ -43,6 +52,9 @@ impl Default for Config {
             drain_grace_s: 60,
             db: DbConfig::default(),
             jobs: JobsConfig::default(),
+            pipeline: PipelineConfig::default(),
+            catalog: CatalogLimits::default(),
+            plugins: PluginLimits::default(),
             api: ApiConfig::default(),
             telemetry: TelemetryConfig::default(),
         }

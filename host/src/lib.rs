@@ -1,6 +1,7 @@
 //! paddock: decide under uncertainty about a motor race. See ARCHITECTURE.md for the rooms and their direction.
 
 pub mod api;
+pub mod app;
 pub mod auth;
 pub mod catalog;
 pub mod cli;
@@ -11,5 +12,6 @@ pub mod jobs;
 pub mod optimize;
 pub mod pipeline;
 pub mod plugins;
+pub mod results;
 pub mod score;
 pub mod telemetry;

@@ -177,7 +177,9 @@ fn status_of(code: &str) -> StatusCode {
         "not-ready" | "overloaded" | "timeout" | "busy" | "plugin-host-failed" | "lease-lost" | "draining" => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        "invalid-input" | "invalid-file" | "idempotency-key-reused" | "deadline-exceeded" => StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-input" | "invalid-file" | "idempotency-key-reused" | "deadline-exceeded" => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         // What a plugin is or did, and what its author or user can change.
         _ if ["component-", "plugin-"].iter().any(|family| code.starts_with(family)) => {
             StatusCode::UNPROCESSABLE_ENTITY

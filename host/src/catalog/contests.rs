@@ -14,7 +14,7 @@ const FILES: [(&str, &str); 3] = [
 /// Largest roster, as the plugin contract has it.
 const ROSTER_MAX: u16 = 32;
 /// Most points of one term of a scoring table, in hundredths; keeps sums far from overflow.
-const TERM_HUNDREDTHS_MAX: i64 = 100_000_00;
+const TERM_HUNDREDTHS_MAX: i64 = 10_000_000;
 
 /// A contest file that does not describe a contest.
 #[derive(Debug, thiserror::Error)]

@@ -76,21 +76,30 @@ impl CatalogError {
     /// The failure as users read it.
     #[must_use]
     pub fn to_problem(&self) -> Problem {
-        let said = |code, title, action| Problem::new(code, title, format!("{}.", capitalized(&self.to_string())), action);
+        let said =
+            |code, title, action| Problem::new(code, title, format!("{}.", capitalized(&self.to_string())), action);
         match self {
-            Self::NotFound { .. } => said("not-found", "There is no such thing", "Check the id; lists show what there is."),
+            Self::NotFound { .. } => {
+                said("not-found", "There is no such thing", "Check the id; lists show what there is.")
+            }
             Self::NotYours { .. } => {
                 said("not-yours", "It belongs to another team", "Use a key of the team that owns it.")
             }
-            Self::VersionTaken { .. } => {
-                said("already-exists", "A version's bytes never change", "Raise the version in `describe` and upload again.")
-            }
-            Self::OtherWorld { .. } => {
-                said("already-exists", "The name is taken by another kind of plugin", "Choose another name in `describe`.")
-            }
-            Self::SlateOutdated { .. } => {
-                said("invalid-input", "The slate does not fit its race", "Import the slate again, and submit with its new id.")
-            }
+            Self::VersionTaken { .. } => said(
+                "already-exists",
+                "A version's bytes never change",
+                "Raise the version in `describe` and upload again.",
+            ),
+            Self::OtherWorld { .. } => said(
+                "already-exists",
+                "The name is taken by another kind of plugin",
+                "Choose another name in `describe`.",
+            ),
+            Self::SlateOutdated { .. } => said(
+                "invalid-input",
+                "The slate does not fit its race",
+                "Import the slate again, and submit with its new id.",
+            ),
             Self::History(error) => error.to_problem(),
             Self::Db(_) if self.is_transient() => Problem::new(
                 "busy",

@@ -58,10 +58,8 @@ impl HistoryError {
                 let limit = format!("1..={limit} races");
                 Problem::invalid("/trailing_races", detail, format!("Ask for {limit}.")).with_limit(limit)
             }
-            Self::HalfLife { .. } => {
-                Problem::invalid("/half_life_races", detail, "Send a positive number of races.")
-                    .with_limit("above 0 races")
-            }
+            Self::HalfLife { .. } => Problem::invalid("/half_life_races", detail, "Send a positive number of races.")
+                .with_limit("above 0 races"),
         }
     }
 }

@@ -108,13 +108,8 @@ const OWN_VERSIONS: &str = "
     SELECT id, team_id, hash, size_bytes, description, disabled_us, created_us FROM plugins
     WHERE name = $1 AND ((CAST($2 AS TEXT) IS NULL AND team_id IS NULL) OR team_id = $2)";
 
-async fn own_versions(
-    tx: &mut WriteTx,
-    team: Option<&TeamId>,
-    name: &str,
-) -> Result<Vec<StoredPlugin>, CatalogError> {
-    let found =
-        sqlx::query(OWN_VERSIONS).bind(name).bind(team.map(TeamId::as_str)).fetch_all(&mut **tx).await?;
+async fn own_versions(tx: &mut WriteTx, team: Option<&TeamId>, name: &str) -> Result<Vec<StoredPlugin>, CatalogError> {
+    let found = sqlx::query(OWN_VERSIONS).bind(name).bind(team.map(TeamId::as_str)).fetch_all(&mut **tx).await?;
     found.iter().map(read_plugin).collect()
 }
 

@@ -36,8 +36,13 @@ async fn fixture() -> Fixture {
 }
 
 fn entry(driver: &str, start: u16, finish: Option<u16>) -> RaceEntry {
-    let result =
-        finish.map(|finish| EntryResult { finish, laps_completed: 100, laps_led: 0, fastest_laps: None, retired: false });
+    let result = finish.map(|finish| EntryResult {
+        finish,
+        laps_completed: 100,
+        laps_led: 0,
+        fastest_laps: None,
+        retired: false,
+    });
     RaceEntry {
         driver: driver.to_owned(),
         car_no: String::new(),
@@ -102,7 +107,10 @@ async fn a_history_is_the_latest_races_with_results_oldest_first() {
     assert_eq!(keys(None, 2).await.unwrap(), ["2031-03", "2031-04"]);
     assert_eq!(keys(Some("2031-03"), 4).await.unwrap(), ["2031-01", "2031-02"]);
     for (before, trailing_races) in [(Some("2031-01"), 4), (Some("soon"), 4), (None, 0), (None, 5)] {
-        assert!(matches!(keys(before, trailing_races).await, Err(CatalogError::History(_))), "{before:?} {trailing_races}");
+        assert!(
+            matches!(keys(before, trailing_races).await, Err(CatalogError::History(_))),
+            "{before:?} {trailing_races}"
+        );
     }
 }
 
@@ -129,7 +137,9 @@ async fn a_slate_finds_its_drivers_by_name_after_the_race_was_run() {
     insert_races(db, team, &[run_race(1)]).await.unwrap();
     let after = slate(db, team, &stored.id).await.unwrap();
     assert_eq!(after.entries, picks([1, 0]).collect::<Vec<_>>());
-    insert_races(db, team, &[draft(1, vec![entry("Ann Ash", 1, Some(1)), entry("Cy Cedar", 2, Some(2))])]).await.unwrap();
+    insert_races(db, team, &[draft(1, vec![entry("Ann Ash", 1, Some(1)), entry("Cy Cedar", 2, Some(2))])])
+        .await
+        .unwrap();
     assert!(matches!(slate(db, team, &stored.id).await, Err(CatalogError::SlateOutdated { .. })));
 }
 

@@ -52,6 +52,14 @@ impl Candidates {
 }
 
 impl SearchSpace {
+    /// Whether any lineup of a slate of `entries` exists, as far as salaries, locks and excludes say.
+    ///
+    /// # Errors
+    /// [`SearchFailure::Infeasible`] or [`SearchFailure::Invalid`], as the search itself would end.
+    pub fn check(&self, entries: usize) -> Result<(), SearchFailure> {
+        self.prepare(entries).map(drop)
+    }
+
     /// Checks that a lineup exists and prepares the search.
     pub(super) fn prepare(&self, entries: usize) -> Result<Candidates, SearchFailure> {
         self.check_shape(entries)?;

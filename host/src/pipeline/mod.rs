@@ -1,7 +1,165 @@
-//! What each job kind does: its stages, its tasks and its result. It implements the job engine's runner and knows no HTTP.
+//! The pipeline: what each kind of job does. It plans a job's stages, runs their tasks, and puts the result together.
+//!
+//! calibrate -> simulate -> veto -> optimize; a job kind is a part of that way. Tasks talk to each other through outputs and
+//! artifacts only, so any worker can run any task.
 
 mod chain_state;
-pub mod columns;
-pub mod pinned;
-pub mod stages;
-pub mod veto;
+mod checks;
+mod choose;
+mod columns;
+mod contest_view;
+mod fit;
+mod forecast;
+mod limits;
+mod outputs;
+mod pinned;
+mod pinning;
+mod plan;
+mod posterior;
+mod preview;
+mod report;
+mod simulate;
+mod stages;
+mod tally;
+mod task;
+mod veto;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+pub use self::limits::PipelineConfig;
+use self::{
+    pinned::{PinnedSpec, TaskInput},
+    task::Task,
+};
+use crate::{
+    catalog::{CatalogLimits, ContestBook},
+    db::{
+        Db,
+        artifacts::{ArtifactStore, InvalidHash},
+    },
+    domain::{contest::Contest, ids::TeamId, problem::Problem, spec::JobSpec},
+    jobs::{ClaimedTask, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner},
+    plugins::{LoadedPlugin, PluginRuntime},
+};
+
+/// Plans and runs jobs. Clones share everything.
+#[derive(Clone)]
+pub struct Pipeline {
+    db: Db,
+    artifacts: ArtifactStore,
+    plugins: PluginRuntime,
+    contests: Arc<ContestBook>,
+    catalog: Arc<CatalogLimits>,
+    config: Arc<PipelineConfig>,
+    /// For the blocking threads that run tasks, whose storage calls are asynchronous.
+    runtime: Handle,
+}
+
+/// A job that can be queued.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The exact specification that every task gets.
+    pub spec: Value,
+    /// Stages of tasks.
+    pub stages: Vec<NewStage>,
+}
+
+impl Pipeline {
+    /// A pipeline over the given rooms. Must be called on an asynchronous runtime, which then serves the tasks' storage calls.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        artifacts: ArtifactStore,
+        plugins: PluginRuntime,
+        contests: Arc<ContestBook>,
+        catalog: CatalogLimits,
+        config: PipelineConfig,
+    ) -> Self {
+        Self {
+            db,
+            artifacts,
+            plugins,
+            contests,
+            catalog: Arc::new(catalog),
+            config: Arc::new(config),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Makes a specification exact and cuts it into stages of tasks.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the JSON pointer of the field.
+    pub async fn plan(&self, team: &TeamId, spec: JobSpec) -> Result<Plan, Problem> {
+        let pinned = plan::plan(self, team, spec).await?;
+        let stages = stages::stages(&pinned);
+        let spec = serde_json::to_value(&pinned)
+            .map_err(|error| Problem::internal(format!("The plan could not be written: {error}.")))?;
+        Ok(Plan { spec, stages })
+    }
+
+    /// Says what a job would do and cost, without making one.
+    ///
+    /// # Errors
+    /// As [`Self::plan`].
+    pub async fn preview(&self, team: &TeamId, spec: JobSpec) -> Result<Value, Problem> {
+        preview::preview(self, team, spec).await
+    }
+
+    /// A plugin's code, on a thread that may block: it is compiled where the compiled code is in no cache.
+    async fn load(&self, hash: &str) -> Result<LoadedPlugin, Problem> {
+        let Self { plugins, artifacts, runtime, .. } = self.clone();
+        let hash = hash.to_owned();
+        let loading = tokio::task::spawn_blocking(move || {
+            plugins.load(&hash, || {
+                let name = hash.parse().map_err(|error: InvalidHash| error.to_string())?;
+                runtime.block_on(artifacts.get(&name)).map_err(|error| error.to_string())
+            })
+        });
+        let loaded = loading.await.map_err(|_| Problem::internal("Loading a plugin ended unexpectedly."))?;
+        loaded.map_err(|failure| failure.to_problem())
+    }
+
+    fn contest(&self, key: &str) -> Result<&Contest, Problem> {
+        self.contests.get(key).ok_or_else(|| {
+            let detail = format!("The slate is of the contest `{key}`, which this server does not know.");
+            Problem::new(
+                "unknown-contest",
+                "The contest is not known",
+                detail,
+                "Import the slate again for a contest of GET /v1/contests.",
+            )
+        })
+    }
+}
+
+impl TaskRunner for Pipeline {
+    fn run(&self, context: &TaskContext, claimed: &ClaimedTask) -> Result<TaskOutput, TaskFailure> {
+        let spec: PinnedSpec = read(&claimed.spec)?;
+        let task = Task::begin(self, context, claimed, &spec);
+        match read(&claimed.input)? {
+            TaskInput::FitChain { fit, chain } => fit::run_chain(&task, fit, chain)?.into_output(),
+            TaskInput::AssemblePosterior { fit } => posterior::assemble(&task, fit)?.into_output(),
+            TaskInput::Forecast { forecast } => forecast::run_forecast(&task, forecast)?.into_output(),
+            TaskInput::SimulateBlock { simulation, block, scenarios } => {
+                simulate::run_block(&task, simulation, block, scenarios)?.into_output()
+            }
+            TaskInput::ChooseLineups => choose::choose_lineups(&task)?.into_output(),
+            TaskInput::Report => report::report(&task),
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, TaskFailure> {
+    T::deserialize(value).map_err(|error| {
+        TaskFailure::fatal(Problem::new(
+            "foreign-plan",
+            "The job was planned by another version",
+            format!("Its plan cannot be read: {error}."),
+            "Submit the job again.",
+        ))
+    })
+}

@@ -1,11 +1,15 @@
 //! A job's specification made exact: which races, which plugin bytes, which seeds. Tasks read nothing that can change under them.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ids::{ModelId, RaceId},
-    plugin::World,
+    ids::{ModelId, RaceId, SlateId},
+    plugin::{VetoReason, World},
+    problem::Problem,
     spec::{JobSpec, OnFailure},
 };
 
@@ -20,15 +24,39 @@ pub struct PinnedPlugin {
     pub world: World,
     /// Complete parameters.
     pub params: Map<String, Value>,
+    /// Posterior layout that it writes or reads, where it says so.
+    pub layout: Option<String>,
+    /// What its verdicts stand for, where it judges.
+    pub veto_reasons: Vec<VetoReason>,
     /// What its own failure means; always fail closed for calibrators and generators.
     pub on_failure: OnFailure,
+}
+
+/// A race as it was when the job was accepted. A task that finds another content stops, so that a result never mixes two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedRace {
+    /// The race.
+    pub id: RaceId,
+    /// Its key, for people, for example `2025-10`.
+    pub key: String,
+    /// SHA-256 of its content, see [`fingerprint`].
+    pub hash: String,
+}
+
+/// A slate as it was when the job was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedSlate {
+    /// The slate.
+    pub id: SlateId,
+    /// SHA-256 of its content, see [`fingerprint`].
+    pub hash: String,
 }
 
 /// One fit of a model: its races and chains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FitPlan {
-    /// Races, oldest first.
-    pub races: Vec<RaceId>,
+    /// Races: a range of [`PinnedSpec::history`].
+    pub races: Range<usize>,
     /// Age in races at which a race counts half.
     pub half_life_races: f64,
     /// Markov chains.
@@ -43,9 +71,7 @@ pub struct ForecastPlan {
     /// Index of the fit.
     pub fit: usize,
     /// The race.
-    pub race: RaceId,
-    /// Its key, for people.
-    pub key: String,
+    pub race: PinnedRace,
     /// Scenarios.
     pub scenarios: u32,
     /// Seed of the generator.
@@ -78,7 +104,7 @@ pub struct SimulationPlan {
     /// What it is for.
     pub purpose: Purpose,
     /// The race.
-    pub race: RaceId,
+    pub race: PinnedRace,
     /// Scenarios to keep.
     pub scenarios: u32,
     /// Seed of the generator.
@@ -100,12 +126,56 @@ pub struct PinnedSpec {
     pub constraints: Vec<PinnedPlugin>,
     /// Lineup constraints, in order.
     pub lineup_constraints: Vec<PinnedPlugin>,
+    /// The races that fits learn from, oldest first.
+    pub history: Vec<PinnedRace>,
+    /// Slate, where the job chooses lineups.
+    pub slate: Option<PinnedSlate>,
     /// Fits; the first is the job's model unless it is a backtest.
     pub fits: Vec<FitPlan>,
     /// Forecasts to score.
     pub forecasts: Vec<ForecastPlan>,
     /// Scenario sets to draw.
     pub simulations: Vec<SimulationPlan>,
+}
+
+impl PinnedSpec {
+    /// The calibrator of a job that fits.
+    ///
+    /// # Errors
+    /// Where the plan has none, which is a defect of the plan; so for the other accessors.
+    pub fn calibrator(&self) -> Result<&PinnedPlugin, Problem> {
+        self.calibrator.as_ref().ok_or_else(|| Problem::internal("The plan has no calibrator."))
+    }
+
+    /// Fit number `index`.
+    ///
+    /// # Errors
+    /// As [`Self::calibrator`].
+    pub fn fit(&self, index: usize) -> Result<&FitPlan, Problem> {
+        self.fits.get(index).ok_or_else(|| Problem::internal(format!("The plan has no fit {index}.")))
+    }
+
+    /// Forecast number `index`.
+    ///
+    /// # Errors
+    /// As [`Self::calibrator`].
+    pub fn forecast(&self, index: usize) -> Result<&ForecastPlan, Problem> {
+        self.forecasts.get(index).ok_or_else(|| Problem::internal(format!("The plan has no forecast {index}.")))
+    }
+
+    /// Simulation number `index`.
+    ///
+    /// # Errors
+    /// As [`Self::calibrator`].
+    pub fn simulation(&self, index: usize) -> Result<&SimulationPlan, Problem> {
+        self.simulations.get(index).ok_or_else(|| Problem::internal(format!("The plan has no simulation {index}.")))
+    }
+
+    /// The plugins, in the order of their use.
+    pub fn plugins(&self) -> impl Iterator<Item = &PinnedPlugin> {
+        let generator = std::iter::once(&self.generator);
+        self.calibrator.iter().chain(generator).chain(&self.constraints).chain(&self.lineup_constraints)
+    }
 }
 
 /// What one task does.
@@ -142,6 +212,14 @@ pub enum TaskInput {
     ChooseLineups,
     /// Put the result together.
     Report,
+}
+
+/// SHA-256 of a value's JSON, 64 hexadecimal digits. Struct fields are written in the order of their declaration, so equal
+/// values have equal fingerprints within one version of paddock.
+#[must_use]
+pub fn fingerprint(value: &impl Serialize) -> String {
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An independent seed for one use of a job's seed: SplitMix64's finalizer (Steele et al. 2014) over seed and a label's FNV-1a hash.

@@ -1,0 +1,106 @@
+//! Joins the rooms to one running server: database, artifacts, plugins, pipeline, workers, HTTP. Nothing is decided here.
+
+mod builtins;
+mod code_key;
+mod planner;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use self::planner::PipelinePlanner;
+use crate::{
+    api::{self, ApiState},
+    catalog::ContestBook,
+    config::Config,
+    db::{Db, artifacts::ArtifactStore},
+    jobs::{Worker, WorkerHandle},
+    pipeline::Pipeline,
+    plugins::{PluginRuntime, PluginsConfig},
+};
+
+/// A server that serves.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its database, for what only the operator of the machine may do.
+    pub db: Db,
+    state: ApiState,
+    worker: WorkerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+    stop_serving: oneshot::Sender<()>,
+    drain_grace: Duration,
+}
+
+/// Starts a server. It accepts requests when this returns.
+///
+/// # Errors
+/// What cannot be used: the data directory, the database, the plugin engine, or the address.
+pub async fn start(config: Config) -> Result<Running> {
+    let db = Db::open(&config.db).await.context("cannot open the database")?;
+    let artifacts = ArtifactStore::open(&config.db, db.clone()).context("cannot open the artifact store")?;
+    let plugins = open_plugins(&config)?;
+    builtins::enter(&db, &artifacts, &plugins).await?;
+    let contests = Arc::new(ContestBook::embedded()?);
+    let pipeline =
+        Pipeline::new(db.clone(), artifacts.clone(), plugins.clone(), contests, config.catalog, config.pipeline);
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let worker = Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?;
+    let planner = Arc::new(PipelinePlanner(pipeline));
+    let state = ApiState::new(db.clone(), artifacts, planner, config.api);
+    let (stop_serving, stopped) = oneshot::channel();
+    // A dropped sender stops the server like a message does.
+    let shutdown = async { drop(stopped.await) };
+    let server = tokio::spawn(api::serve(listener, state.clone(), shutdown));
+    tracing::info!(%address, "serving");
+    let drain_grace = Duration::from_secs(config.drain_grace_s);
+    Ok(Running { address, db, state, worker, server, stop_serving, drain_grace })
+}
+
+/// Serves until `stop` is ready, then drains.
+///
+/// # Errors
+/// As [`start`], and where the listener fails for good.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
+    let mut running = start(config).await?;
+    let failed = tokio::select! {
+        () = stop => None,
+        ended = &mut running.server => Some(ended),
+    };
+    running.shutdown().await;
+    match failed {
+        Some(ended) => ended?.context("the HTTP server failed"),
+        None => Ok(()),
+    }
+}
+
+impl Running {
+    /// Stops in order: `/readyz` fails, tasks stop at a checkpoint and are given back, requests under way finish.
+    pub async fn shutdown(self) {
+        self.state.begin_draining();
+        let drained = self.worker.drain(self.drain_grace).await;
+        if drained.abandoned > 0 {
+            tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
+        }
+        drop(self.stop_serving);
+        if !self.server.is_finished() && tokio::time::timeout(self.drain_grace, self.server).await.is_err() {
+            tracing::warn!("requests did not finish in time");
+        }
+        self.db.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn open_plugins(config: &Config) -> Result<PluginRuntime> {
+    let data_dir = &config.db.data_dir;
+    let plugins = PluginsConfig {
+        cache_dir: data_dir.join("compiled"),
+        mac_key: code_key::read_or_create(&data_dir.join("compiled.key"))?,
+        compiler: std::env::current_exe().context("cannot find this program's own file, which compiles plugins")?,
+        limits: config.plugins.clone(),
+    };
+    Ok(PluginRuntime::new(plugins)?)
+}

@@ -1,0 +1,27 @@
+//! Gives the API the pipeline's plans. The two rooms do not know each other.
+
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::Value;
+
+use crate::{
+    api::{PlannedJob, Planner},
+    domain::{ids::TeamId, problem::Problem, spec::JobSpec},
+    pipeline::Pipeline,
+};
+
+/// The pipeline as the API sees it.
+pub struct PipelinePlanner(pub Pipeline);
+
+impl Planner for PipelinePlanner {
+    fn plan<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<PlannedJob, Problem>> {
+        let planned = async move {
+            let plan = self.0.plan(team, spec).await?;
+            Ok(PlannedJob { spec: plan.spec, stages: plan.stages })
+        };
+        planned.boxed()
+    }
+
+    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>> {
+        self.0.preview(team, spec).boxed()
+    }
+}

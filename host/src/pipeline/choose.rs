@@ -1,0 +1,306 @@
+//! Chooses the lineups: scores the scenarios as the contest does, searches, and scores what was chosen again on fresh scenarios.
+
+use std::collections::BTreeMap;
+
+use super::{
+    columns::decode_scenarios,
+    contest_view::{search_space, slate_view},
+    outputs::{self, ChoiceDone, Done, LeftOut, Simulated, cost},
+    pinned::{PinnedPlugin, Purpose, derive_seed},
+    simulate::skip,
+    stages::SIMULATE,
+    task::{GuestLines, Task},
+};
+use crate::{
+    domain::{
+        contest::Contest,
+        lineup::Lineup,
+        plugin::{Usage, VetoReason},
+        problem::Problem,
+        race::Race,
+        scenario::ScenarioBlock,
+        slate::Slate,
+        spec::{JobSpec, Objective, OptimizeSpec},
+    },
+    jobs::TaskFailure,
+    optimize::{
+        JudgeFailure, LineupJudge, LineupScore, Portfolio, PortfolioRequest, ScoreMatrix, SearchFailure, SearchSpace,
+        TailValidation, portfolio, score_lineups, validate_tail,
+    },
+    plugins::{LineupJudgeSession, PluginFailure, SlateView},
+    results::{ComponentCost, DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary},
+    score::contest::score_matrix,
+};
+
+/// Name of the native optimizer among the components.
+pub const OPTIMIZER: &str = "optimizer";
+
+/// Share of scenarios in the tail that is shown where lineups are chosen for their mean.
+const SHOWN_TAIL: f64 = 0.05;
+
+/// Chooses the job's lineups.
+///
+/// # Errors
+/// Where there is no lineup to choose, a constraint fails whose failure is not to be skipped, or the task must stop.
+pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> {
+    let JobSpec::Optimize(request) = &task.spec.request else {
+        return Err(Problem::internal("Only an optimize job chooses lineups.").into());
+    };
+    let slate = task.slate()?;
+    let plan = task.spec.simulation(0)?;
+    let race = task.race(&plan.race)?;
+    let contest = task.pipeline.contest(&slate.contest)?;
+    let space = search_space(request, &slate, contest)?;
+    let matrix = scores(task, Purpose::Choice, contest, &race, &slate)?
+        .ok_or_else(|| Problem::internal("There are no scenarios to choose on."))?;
+    let mut chosen =
+        Chooser { task, request, view: slate_view(&slate, &race, contest), costs: Vec::new(), left_out: Vec::new() };
+    let (portfolio, lineup_vetoes) = chosen.search(&matrix, &space)?;
+    let lineups: Vec<Lineup> = portfolio.lineups.iter().map(|picked| picked.lineup.clone()).collect();
+    let scored =
+        score_lineups(&matrix, &lineups, shown_tail(request.objective)).map_err(|failure| search_failure(&failure))?;
+    let fresh = scores(task, Purpose::Validation, contest, &race, &slate)?;
+    let validated = fresh.map(|fresh| {
+        let seed = derive_seed(request.scenarios.seed, "bootstrap");
+        validate_tail(&matrix, &fresh, &lineups, request.objective, seed).map_err(|failure| search_failure(&failure))
+    });
+    let shown = shown_lineups(&slate, &portfolio, scored, validated.transpose()?);
+    let summary = PortfolioSummary {
+        contest: contest.key.clone(),
+        objective: request.objective,
+        exposure: exposure(&slate, &lineups),
+        lineups: shown,
+        end: portfolio.end,
+        lineup_vetoes,
+    };
+    let Chooser { mut costs, left_out, .. } = chosen;
+    let native = Usage { cpu_ms: task.wall_ms(), calls: 1, ..Usage::default() };
+    costs.push(cost(OPTIMIZER, native));
+    Ok(Done { work: ChoiceDone { portfolio: summary }, wall_ms: task.wall_ms(), costs, left_out })
+}
+
+const fn shown_tail(objective: Objective) -> f64 {
+    match objective {
+        Objective::Mean => SHOWN_TAIL,
+        Objective::UpperCvar { alpha } => alpha,
+    }
+}
+
+/// The contest's points of every slate entry in every scenario of the purpose; `None` where the job draws none for it.
+fn scores(
+    task: &Task<'_>,
+    purpose: Purpose,
+    contest: &Contest,
+    race: &Race,
+    slate: &Slate,
+) -> Result<Option<ScoreMatrix>, TaskFailure> {
+    let Some(simulation) = task.spec.simulations.iter().position(|plan| plan.purpose == purpose) else {
+        return Ok(None);
+    };
+    let mut scenarios = ScenarioBlock::empty(race.entries.len());
+    for done in outputs::read::<Simulated>(task.context.outputs(SIMULATE)?)? {
+        match done.work {
+            Simulated::Block(block) if block.simulation == simulation => {
+                scenarios.append(&decode_scenarios(&task.artifact(&block.artifact)?)?);
+            }
+            _ => {}
+        }
+    }
+    let start: Vec<u16> = race.entries.iter().map(|entry| entry.start).collect();
+    let race_entries: Vec<u16> = slate.entries.iter().map(|entry| entry.race_entry).collect();
+    let internal = |error: String| Problem::internal(format!("The scenarios cannot be scored: {error}."));
+    let points =
+        score_matrix(contest, &scenarios, &start, &race_entries).map_err(|error| internal(error.to_string()))?;
+    let matrix = ScoreMatrix::new(slate.entries.len(), scenarios.scenarios, points);
+    Ok(Some(matrix.map_err(|error| internal(error.to_string()))?))
+}
+
+/// The search, and what lineup constraints have to do with it.
+struct Chooser<'a> {
+    task: &'a Task<'a>,
+    request: &'a OptimizeSpec,
+    view: SlateView,
+    costs: Vec<ComponentCost>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Chooser<'_> {
+    /// Searches, and again without a constraint that failed itself where its policy says so.
+    fn search(
+        &mut self,
+        matrix: &ScoreMatrix,
+        space: &SearchSpace,
+    ) -> Result<(Portfolio, Vec<LineupVeto>), TaskFailure> {
+        let mut constraints: Vec<&PinnedPlugin> = self.task.spec.lineup_constraints.iter().collect();
+        loop {
+            let mut judges = match open_judges(self.task, &self.view, &constraints)? {
+                Ok(judges) => judges,
+                Err((index, failure)) => {
+                    self.left_out.push(skip(constraints.remove(index), failure)?);
+                    continue;
+                }
+            };
+            let found = self.search_with(matrix, space, &mut judges);
+            self.costs.extend(judges.judges.iter().map(|judge| cost(&judge.label, judge.session.usage())));
+            match (found, judges.failed.take()) {
+                (Ok(portfolio), _) => {
+                    let vetoes = judges.lineup_vetoes(&portfolio.vetoes_by_reason);
+                    return Ok((portfolio, vetoes));
+                }
+                (Err(SearchFailure::Judge(_)), Some((index, failure))) => {
+                    self.left_out.push(skip(constraints.remove(index), failure)?);
+                }
+                (Err(failure), _) => return Err(search_failure(&failure)),
+            }
+        }
+    }
+
+    fn search_with(
+        &self,
+        matrix: &ScoreMatrix,
+        space: &SearchSpace,
+        judges: &mut LineupJudges<'_>,
+    ) -> Result<Portfolio, SearchFailure> {
+        let wanted = self.request.lineups;
+        let request = PortfolioRequest {
+            objective: self.request.objective,
+            lineups: wanted as usize,
+            min_differences: self.request.min_differences as usize,
+        };
+        let context = self.task.context;
+        let mut progress = |found: usize| {
+            context.progress(found as f64 / f64::from(wanted), &format!("{found} of {wanted} lineups"));
+        };
+        let judge: Option<&mut dyn LineupJudge> = if judges.judges.is_empty() { None } else { Some(judges) };
+        portfolio(matrix, space, &request, judge, &mut progress, context.interrupt())
+    }
+}
+
+/// Opens the judges; the inner error names the constraint that failed.
+fn open_judges<'a>(
+    task: &'a Task<'a>,
+    view: &SlateView,
+    constraints: &[&PinnedPlugin],
+) -> Result<Result<LineupJudges<'a>, (usize, PluginFailure)>, TaskFailure> {
+    let mut judges = Vec::with_capacity(constraints.len());
+    for (index, constraint) in constraints.iter().enumerate() {
+        let loaded = task.load(constraint)?;
+        let (call, lines) = task.call(constraint, 0);
+        match loaded.open_lineup_judge(&call, view, &constraint.params) {
+            Ok(session) => judges.push(Judge {
+                session,
+                label: constraint.label.clone(),
+                reasons: loaded.description().veto_reasons.clone(),
+                lines,
+            }),
+            Err(failure) => return Ok(Err((index, failure))),
+        }
+    }
+    Ok(Ok(LineupJudges { task, judges, failed: None }))
+}
+
+struct Judge {
+    session: LineupJudgeSession,
+    label: String,
+    reasons: Vec<VetoReason>,
+    lines: GuestLines,
+}
+
+/// All lineup constraints as one: reasons are numbered through, in the order of the constraints.
+struct LineupJudges<'a> {
+    task: &'a Task<'a>,
+    judges: Vec<Judge>,
+    /// The constraint that failed itself.
+    failed: Option<(usize, PluginFailure)>,
+}
+
+impl LineupJudges<'_> {
+    fn lineup_vetoes(&self, by_reason: &BTreeMap<u8, u64>) -> Vec<LineupVeto> {
+        let reasons = self.judges.iter().flat_map(|judge| judge.reasons.iter().map(|reason| (&judge.label, reason)));
+        let numbered = reasons.zip(1_u8..);
+        numbered
+            .map(|((plugin, reason), number)| LineupVeto {
+                plugin: plugin.clone(),
+                reason: reason.code.clone(),
+                count: by_reason.get(&number).copied().unwrap_or(0),
+            })
+            .collect()
+    }
+}
+
+impl LineupJudge for LineupJudges<'_> {
+    fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure> {
+        let mut merged = vec![0_u8; lineups.len()];
+        let mut offset = 0_usize;
+        for (index, judge) in self.judges.iter_mut().enumerate() {
+            let verdicts = judge.session.judge(lineups);
+            judge.lines.flush(self.task.context);
+            let verdicts = verdicts.map_err(|failure| {
+                let told = JudgeFailure(Box::new(failure.clone()));
+                self.failed = Some((index, failure));
+                told
+            })?;
+            for (slot, verdict) in merged.iter_mut().zip(verdicts) {
+                if *slot == 0 && verdict != 0 {
+                    // The plan refuses constraints with more than 255 reasons together.
+                    *slot = u8::try_from(offset + usize::from(verdict)).unwrap_or(u8::MAX);
+                }
+            }
+            offset += judge.reasons.len();
+        }
+        Ok(merged)
+    }
+}
+
+fn search_failure(failure: &SearchFailure) -> TaskFailure {
+    match failure {
+        SearchFailure::Stopped(_) => TaskFailure::Stopped,
+        other => TaskFailure::fatal(other.to_problem()),
+    }
+}
+
+fn shown_lineups(
+    slate: &Slate,
+    portfolio: &Portfolio,
+    scored: Vec<LineupScore>,
+    validated: Option<Vec<TailValidation>>,
+) -> Vec<PortfolioLineup> {
+    let mut validated = validated.map(Vec::into_iter);
+    let shown = portfolio.lineups.iter().zip(scored).map(|(picked, score)| {
+        let drivers = drivers_of(slate, &picked.lineup);
+        PortfolioLineup {
+            salary_usd: drivers.iter().map(|driver| u64::from(driver.salary_usd)).sum(),
+            drivers,
+            value: picked.value,
+            certificate: picked.certificate,
+            score,
+            validation: validated.as_mut().and_then(Iterator::next),
+        }
+    });
+    shown.collect()
+}
+
+fn drivers_of(slate: &Slate, lineup: &Lineup) -> Vec<LineupDriver> {
+    let entries = lineup.entries().iter().filter_map(|&entry| slate.entries.get(usize::from(entry)));
+    let mut drivers: Vec<LineupDriver> = entries
+        .map(|entry| LineupDriver {
+            driver: entry.driver.clone(),
+            external_id: entry.external_id.clone(),
+            salary_usd: entry.salary_usd,
+        })
+        .collect();
+    drivers.sort_by(|a, b| b.salary_usd.cmp(&a.salary_usd).then_with(|| a.driver.cmp(&b.driver)));
+    drivers
+}
+
+fn exposure(slate: &Slate, lineups: &[Lineup]) -> Vec<DriverExposure> {
+    let mut counts = vec![0_u32; slate.entries.len()];
+    for &entry in lineups.iter().flat_map(Lineup::entries) {
+        counts[usize::from(entry)] += 1;
+    }
+    let used = slate.entries.iter().zip(counts).filter(|(_, lineups)| *lineups > 0);
+    let mut exposure: Vec<DriverExposure> =
+        used.map(|(entry, lineups)| DriverExposure { driver: entry.driver.clone(), lineups }).collect();
+    exposure.sort_by(|a, b| b.lineups.cmp(&a.lineups).then_with(|| a.driver.cmp(&b.driver)));
+    exposure
+}

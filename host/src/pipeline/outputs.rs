@@ -1,0 +1,147 @@
+//! What tasks leave for later stages. Small JSON; draws and scenarios are artifacts, named by hash.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{tally::EntryTally, veto::VetoCounts};
+use crate::{
+    domain::{model::Parameter, plugin::Usage, problem::Problem},
+    jobs::{TaskFailure, TaskOutput},
+    results::{ComponentCost, FitSummary, PortfolioSummary},
+    score::forecast::ForecastReport,
+};
+
+/// A constraint that failed itself and was left out, as its policy says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// `name@version`.
+    pub plugin: String,
+    /// What happened.
+    pub reason: String,
+}
+
+/// Any task's output: the work, and what it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Done<T> {
+    /// What the stage is for.
+    pub work: T,
+    /// Wall time of all attempts that contributed, in milliseconds.
+    pub wall_ms: f64,
+    /// Cost per component.
+    pub costs: Vec<ComponentCost>,
+    /// Constraints that were left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl<T> Done<T> {
+    /// Work that no constraint was left out of.
+    pub fn new(work: T, wall_ms: f64, costs: Vec<ComponentCost>) -> Self {
+        Self { work, wall_ms, costs, left_out: Vec::new() }
+    }
+}
+
+impl<T: Serialize> Done<T> {
+    /// The output as the engine stores it.
+    ///
+    /// # Errors
+    /// Where it has no JSON form, which is a defect of the host.
+    pub fn into_output(self) -> Result<TaskOutput, TaskFailure> {
+        let value = serde_json::to_value(self)
+            .map_err(|error| Problem::internal(format!("An output could not be written: {error}.")))?;
+        Ok(TaskOutput { value })
+    }
+}
+
+/// Reads outputs back.
+///
+/// # Errors
+/// Where one has another shape, which only another version of paddock can have caused.
+pub fn read<T: DeserializeOwned>(outputs: Vec<Value>) -> Result<Vec<Done<T>>, TaskFailure> {
+    let read_one = |output| {
+        serde_json::from_value(output).map_err(|error| {
+            let problem = Problem::new(
+                "foreign-output",
+                "The job was begun by another version",
+                format!("An earlier stage's output cannot be read: {error}."),
+                "Submit the job again.",
+            );
+            TaskFailure::fatal(problem)
+        })
+    };
+    outputs.into_iter().map(read_one).collect()
+}
+
+/// The cost of a plugin in one task.
+#[must_use]
+pub fn cost(plugin: &str, usage: Usage) -> ComponentCost {
+    ComponentCost { plugin: plugin.to_owned(), usage }
+}
+
+/// A finished chain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChainDone {
+    /// Posterior layout.
+    pub layout: Vec<Parameter>,
+    /// Hash of the draws: little-endian doubles, row-major.
+    pub draws: String,
+    /// Divergent transitions after warm-up.
+    pub divergences: u32,
+    /// Gradient evaluations.
+    pub gradients: u64,
+}
+
+/// A posterior joined from its chains.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PosteriorDone {
+    /// Hash of the posterior as Arrow IPC.
+    pub artifact: String,
+    /// Posterior layout's name.
+    pub layout: String,
+    /// Draws over all chains.
+    pub draws: usize,
+    /// How the fit went.
+    pub fit: FitSummary,
+}
+
+/// A forecast, scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForecastDone {
+    /// Race, for example `2025-10`.
+    pub race: String,
+    /// The scores.
+    pub report: ForecastReport,
+}
+
+/// One block of a simulation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlockDone {
+    /// Index of the simulation.
+    pub simulation: usize,
+    /// Hash of the scenarios as Arrow IPC.
+    pub artifact: String,
+    /// Scenarios kept.
+    pub kept: u64,
+    /// Scenarios drawn for them.
+    pub drawn: u64,
+    /// Vetoes of the others.
+    pub vetoes: VetoCounts,
+    /// Sums over the kept scenarios, one element per entry.
+    pub tally: Vec<EntryTally>,
+}
+
+/// What a task of the stage `simulate` has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Simulated {
+    /// One block of a simulation.
+    Block(BlockDone),
+    /// One forecast.
+    Forecast(ForecastDone),
+}
+
+/// The lineups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChoiceDone {
+    /// The lineups.
+    pub portfolio: PortfolioSummary,
+}

@@ -1,0 +1,193 @@
+//! What a task works with: its specification, the engine, the plugins and the catalog, and how their failures become its own.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Pipeline,
+    columns::ColumnsError,
+    pinned::{PinnedPlugin, PinnedRace, PinnedSpec, fingerprint},
+};
+use crate::{
+    catalog::CatalogError,
+    db::artifacts::ArtifactHash,
+    domain::{problem::Problem, race::Race, slate::Slate},
+    jobs::{ClaimedTask, LogLevel, TaskContext, TaskFailure},
+    plugins::{CallContext, GuestLog, GuestLogLevel, LoadedPlugin, PluginFailure},
+};
+
+/// One attempt at one task.
+pub struct Task<'a> {
+    /// Where everything else is.
+    pub pipeline: &'a Pipeline,
+    /// The engine.
+    pub context: &'a TaskContext,
+    /// The task.
+    pub claimed: &'a ClaimedTask,
+    /// The job's specification.
+    pub spec: &'a PinnedSpec,
+    started: Instant,
+}
+
+impl<'a> Task<'a> {
+    /// Begins an attempt.
+    pub fn begin(
+        pipeline: &'a Pipeline,
+        context: &'a TaskContext,
+        claimed: &'a ClaimedTask,
+        spec: &'a PinnedSpec,
+    ) -> Self {
+        Self { pipeline, context, claimed, spec, started: Instant::now() }
+    }
+
+    /// Wall time of this attempt so far, in milliseconds.
+    pub fn wall_ms(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1e3
+    }
+
+    /// The plugin's code, from memory, the cache or its stored component.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub fn load(&self, plugin: &PinnedPlugin) -> Result<LoadedPlugin, TaskFailure> {
+        let bytes = || self.artifact(&plugin.hash).map_err(|failure| format!("{failure:?}"));
+        Ok(self.pipeline.plugins.load(&plugin.hash, bytes)?)
+    }
+
+    /// An artifact's bytes, by the hash that an earlier task or the catalog gave.
+    ///
+    /// # Errors
+    /// Where there is none, or the storage fails.
+    pub fn artifact(&self, hash: &str) -> Result<Bytes, TaskFailure> {
+        let hash: ArtifactHash =
+            hash.parse().map_err(|error| Problem::internal(format!("An artifact has no hash: {error}.")))?;
+        self.context.get_artifact(&hash)
+    }
+
+    /// What a call into a plugin needs, with `spent` fuel already used up by earlier attempts.
+    pub fn call(&self, plugin: &PinnedPlugin, spent: u64) -> (CallContext, GuestLines) {
+        let lines = GuestLines { lines: Arc::default(), plugin: plugin.label.clone() };
+        let call = CallContext {
+            interrupt: Arc::clone(self.context.interrupt()),
+            fuel: self.pipeline.config.task_fuel.saturating_sub(spent),
+            log: Arc::new(lines.clone()),
+        };
+        (call, lines)
+    }
+
+    /// A race of the team, as it was when the job was accepted.
+    ///
+    /// # Errors
+    /// `input-changed` where it was imported again since; else where the database fails.
+    pub fn race(&self, pinned: &PinnedRace) -> Result<Race, TaskFailure> {
+        let mut races = self.races(std::slice::from_ref(pinned))?;
+        races.pop().ok_or_else(|| TaskFailure::fatal(input_changed(&format!("Race {}", pinned.key))))
+    }
+
+    /// Races of the team in the order given, as they were when the job was accepted.
+    ///
+    /// # Errors
+    /// As [`Self::race`].
+    pub fn races(&self, pinned: &[PinnedRace]) -> Result<Vec<Race>, TaskFailure> {
+        let ids: Vec<_> = pinned.iter().map(|race| race.id.clone()).collect();
+        let found = self.pipeline.runtime.block_on(crate::catalog::races_by_ids(
+            &self.pipeline.db,
+            &self.claimed.team,
+            &ids,
+        ))?;
+        if found.len() != pinned.len() {
+            return Err(TaskFailure::fatal(input_changed("A race")));
+        }
+        let changed = found.iter().zip(pinned).find(|(race, pinned)| fingerprint(race) != pinned.hash);
+        match changed {
+            Some((_, pinned)) => Err(TaskFailure::fatal(input_changed(&format!("Race {}", pinned.key)))),
+            None => Ok(found),
+        }
+    }
+
+    /// The slate that the job chooses from, as it was when the job was accepted.
+    ///
+    /// # Errors
+    /// As [`Self::race`].
+    pub fn slate(&self) -> Result<Slate, TaskFailure> {
+        let pinned = self.spec.slate.as_ref();
+        let pinned = pinned.ok_or_else(|| Problem::internal("The job has no slate to choose from."))?;
+        let found = crate::catalog::slate(&self.pipeline.db, &self.claimed.team, &pinned.id);
+        let slate = self.pipeline.runtime.block_on(found)?;
+        if fingerprint(&slate) == pinned.hash { Ok(slate) } else { Err(TaskFailure::fatal(input_changed("The slate"))) }
+    }
+}
+
+fn input_changed(what: &str) -> Problem {
+    Problem::new(
+        "input-changed",
+        "The data changed after the job was accepted",
+        format!("{what} was imported again or deleted since."),
+        "Submit the job again.",
+    )
+}
+
+/// A guest's log lines, on their way from the guest's store to the task's log.
+#[derive(Clone)]
+pub struct GuestLines {
+    lines: Arc<Mutex<Vec<(LogLevel, String)>>>,
+    plugin: String,
+}
+
+impl GuestLines {
+    /// Hands the lines over to the task's log.
+    pub fn flush(&self, context: &TaskContext) {
+        let lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        for (level, line) in lines {
+            context.log(level, &format!("{}: {line}", self.plugin));
+        }
+    }
+
+    fn push(&self, level: LogLevel, line: String) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push((level, line));
+    }
+}
+
+impl GuestLog for GuestLines {
+    fn line(&self, level: GuestLogLevel, message: &str) {
+        let level = match level {
+            GuestLogLevel::Debug => LogLevel::Debug,
+            GuestLogLevel::Info => LogLevel::Info,
+            GuestLogLevel::Warn => LogLevel::Warn,
+            GuestLogLevel::Error => LogLevel::Error,
+        };
+        self.push(level, message.to_owned());
+    }
+
+    fn dropped(&self, lines: u64) {
+        self.push(LogLevel::Warn, format!("{lines} log lines past the limit were dropped"));
+    }
+}
+
+impl From<PluginFailure> for TaskFailure {
+    fn from(failure: PluginFailure) -> Self {
+        if failure.is_stop() {
+            Self::Stopped
+        } else if failure.is_retryable() {
+            Self::retry(failure.to_problem())
+        } else {
+            Self::fatal(failure.to_problem())
+        }
+    }
+}
+
+impl From<CatalogError> for TaskFailure {
+    fn from(error: CatalogError) -> Self {
+        if error.is_transient() { Self::retry(error.to_problem()) } else { Self::fatal(error.to_problem()) }
+    }
+}
+
+impl From<ColumnsError> for TaskFailure {
+    fn from(error: ColumnsError) -> Self {
+        Self::fatal(Problem::internal(format!("An artifact cannot be used: {error}.")))
+    }
+}
