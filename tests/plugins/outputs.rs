@@ -1,7 +1,7 @@
 //! Guests that return what the contract does not allow: each ends as bad output that names function, place and value.
 
 use paddock::{
-    domain::{lineup::Lineup, model::Posterior},
+    domain::{lineup::Lineup, model::Posterior, scenario::RaceSetup},
     plugins::{ChainSession, Outcome, PluginFailure, PluginLimits, RefusalKind, SlateView},
 };
 use serde_json::Map;
@@ -58,6 +58,32 @@ fn more_bytes_than_one_call_may_hand_over_are_bad_output() {
     let mut session = plugin.open_scenario_judge(&context(), &race(), &Map::new()).unwrap();
     let (place, ..) = bad_output(session.judge(&scenarios(4)).unwrap_err());
     assert_eq!(place, "the encoded result");
+}
+
+#[test]
+fn as_many_bytes_as_one_call_may_hand_over_pass() {
+    let limits = PluginLimits { transfer_bytes_max: 5_000, judge_block_scenarios: 5_001, ..PluginLimits::default() };
+    let plugin = Room::with(limits).admit(&Fixture::constraint().build()).plugin;
+    let mut session = plugin.open_scenario_judge(&context(), &race(), &Map::new()).unwrap();
+    assert_eq!(session.judge(&scenarios(5_000)).unwrap().len(), 5_000);
+    assert_eq!(bad_output(session.judge(&scenarios(5_001)).unwrap_err()).0, "the encoded result");
+}
+
+#[test]
+fn a_race_of_more_entries_than_the_contract_allows_is_refused_before_the_guest_sees_it() {
+    let plugin = Room::new().admit(&Fixture::generator().build()).plugin;
+    let opened = |entries: u16| {
+        let race = RaceSetup {
+            driver: vec![None; entries.into()],
+            team: vec![None; entries.into()],
+            start: (1..=entries).collect(),
+            ..race()
+        };
+        plugin.open_generator(&context(), &posterior("fixture-layout/1"), &race, &Map::new(), 7).map(|_| ())
+    };
+    opened(100).unwrap();
+    let failure = opened(101).unwrap_err();
+    assert!(matches!(failure.outcome, Outcome::Refused { kind: RefusalKind::UnsupportedInput, .. }), "{failure}");
 }
 
 #[test]

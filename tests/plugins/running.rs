@@ -191,6 +191,21 @@ fn tables_are_limited_too() {
 }
 
 #[test]
+fn handles_are_limited_on_both_sides() {
+    let opening = |handles: u32| {
+        let room = Room::with(PluginLimits { handles_max: 10, ..PluginLimits::default() });
+        let mut fixture = Fixture::constraint();
+        // One more comes from what follows.
+        fixture.open = format!("{} {}", "(drop (call $new (i32.const 7)))".repeat(handles as usize - 1), fixture.open);
+        let plugin = room.admit(&fixture.build()).plugin;
+        plugin.open_scenario_judge(&context(), &race(), &Map::new()).map(|_| ())
+    };
+    opening(10).unwrap();
+    let failure = opening(11).unwrap_err();
+    assert!(matches!(failure.outcome, Outcome::OutOfMemory { name: "handles_max", limit: 10, .. }), "{failure}");
+}
+
+#[test]
 fn a_crash_names_its_trap_and_ends_the_session() {
     let room = Room::new();
     let fixture = Fixture::constraint().with("scenario-judge.judge", "(i32.div_u (i32.const 1) (i32.const 0))");

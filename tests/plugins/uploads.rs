@@ -271,8 +271,31 @@ fn describe_may_not_run_for_long() {
     let mut fixture = Fixture::constraint();
     fixture.describe = "(loop $forever (br $forever)) (i32.const 0)".to_owned();
     let failure: PluginFailure = room.runtime.admit(&fixture.build()).unwrap_err();
-    assert_eq!(failure.to_problem().code, "plugin-out-of-fuel");
+    assert_eq!(failure.to_problem().code, "component-describe-limit");
     assert_eq!(failure.function, "describe");
+}
+
+#[test]
+fn a_component_that_spins_when_it_starts_is_refused() {
+    let mut fixture = Fixture::constraint();
+    fixture.items = "(func $spin (loop $forever (br $forever))) (start $spin)".to_owned();
+    let wasm = fixture.build();
+    let failure = Room::new().runtime.admit(&wasm).unwrap_err();
+    assert_eq!(failure.function, "instantiate");
+    assert_eq!(failure.to_problem().limit.as_deref(), Some("describe_fuel: 50000000 units of fuel"));
+    // With fuel without end its time still is limited, and then nobody can say whose fault it was.
+    let patient = PluginLimits { describe_fuel: u64::MAX / 2, describe_s: 0, ..PluginLimits::default() };
+    let failure = Room::with(patient).runtime.admit(&wasm).unwrap_err();
+    assert_eq!(failure.to_problem().code, "plugin-host-failed");
+    assert!(failure.is_retryable());
+}
+
+#[test]
+fn a_component_that_crashes_when_it_starts_is_told_where() {
+    let mut fixture = Fixture::constraint();
+    fixture.items = "(func $crash unreachable) (start $crash)".to_owned();
+    let failure = Room::new().runtime.admit(&fixture.build()).unwrap_err();
+    assert_eq!((failure.function.as_str(), failure.to_problem().code.as_str()), ("instantiate", "plugin-trapped"));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{
     log::{GuestLog, LogGate, clean_text},
     outcome::{Outcome, PluginFailure, RefusalKind},
     rejection::Rejection,
-    store::{GuestState, HostMemory, PastMemory, Stopped, new_store},
+    store::{GuestState, HostMemory, MemoryAccount, PastMemory, Stopped, new_store},
 };
 
 /// Frames of a trap that are shown; enough to find the place, short enough to read.
@@ -106,7 +106,7 @@ impl Guest {
         &mut self,
         function: &str,
         copied_bytes: usize,
-        classify: fn(&wasmtime::Error, u64) -> Outcome,
+        classify: fn(&wasmtime::Error, u64, &MemoryAccount) -> Outcome,
         run: impl FnOnce(&mut Store<GuestState>) -> wasmtime::Result<R>,
     ) -> Result<R, PluginFailure> {
         if let Some(failure) = &self.failed {
@@ -119,7 +119,10 @@ impl Guest {
         let started_ms = thread_cpu_ms();
         let result = run(&mut self.store);
         self.account(thread_cpu_ms() - started_ms, copied_bytes);
-        result.map_err(|error| self.fail(function, classify(&error, self.budget)))
+        result.map_err(|error| {
+            let outcome = classify(&error, self.budget, &self.store.data().account);
+            self.fail(function, outcome)
+        })
     }
 
     /// Like [`Self::call`], for functions that may refuse. A refusal does not end the guest.
@@ -194,23 +197,23 @@ impl GuestName {
 }
 
 /// How a call ended that did not return.
-fn outcome_of(error: &wasmtime::Error, budget: u64) -> Outcome {
+fn outcome_of(error: &wasmtime::Error, budget: u64, account: &MemoryAccount) -> Outcome {
     // What is left are results that the canonical ABI cannot read: text that is not UTF-8, more bytes than the transfer
     // limit, pointers outside of the memory.
-    known_outcome(error, budget).unwrap_or_else(|| bad_encoding(error.root_cause().to_string()))
+    known_outcome(error, budget, account).unwrap_or_else(|| bad_encoding(error.root_cause().to_string()))
 }
 
 /// How bringing up a guest ended.
-fn outcome_of_start(error: &wasmtime::Error, budget: u64) -> Outcome {
-    known_outcome(error, budget)
+fn outcome_of_start(error: &wasmtime::Error, budget: u64, account: &MemoryAccount) -> Outcome {
+    known_outcome(error, budget, account)
         .unwrap_or_else(|| Outcome::Rejected(Rejection::OtherTypes { message: format!("{error:#}") }))
 }
 
-fn known_outcome(error: &wasmtime::Error, budget: u64) -> Option<Outcome> {
+fn known_outcome(error: &wasmtime::Error, budget: u64, account: &MemoryAccount) -> Option<Outcome> {
     if let Some(stopped) = error.downcast_ref::<Stopped>() {
         return Some(Outcome::Stopped(stopped.0));
     }
-    if let Some(past) = error.downcast_ref::<PastMemory>() {
+    if let Some(past) = error.downcast_ref::<PastMemory>().copied().or_else(|| account.past_count(error)) {
         let (wanted, limit) = (past.wanted as u64, past.limit as u64);
         return Some(Outcome::OutOfMemory { wanted, limit, unit: past.unit, name: past.name });
     }

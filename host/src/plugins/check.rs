@@ -187,3 +187,72 @@ impl ChainClock {
         Ok(went)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameter(name: &str, shape: &[u32]) -> Parameter {
+        Parameter { name: name.to_owned(), shape: shape.to_vec(), is_main: true }
+    }
+
+    fn place<T: std::fmt::Debug>(check: Result<T, BadValue>) -> String {
+        check.unwrap_err().place
+    }
+
+    #[test]
+    fn a_verdict_is_at_most_the_number_of_reasons() {
+        assert_eq!(check_verdicts(&[0, 1, 2], 3, 2), Ok(()));
+        assert_eq!(place(check_verdicts(&[0, 3, 2], 3, 2)), "verdicts[1]");
+        assert_eq!(check_verdicts(&[255], 1, 255), Ok(()));
+        assert_eq!(place(check_verdicts(&[1], 1, 0)), "verdicts[0]");
+    }
+
+    #[test]
+    fn a_layout_is_limited_in_blocks_columns_names_and_sizes() {
+        let limits = PluginLimits { posterior_columns_max: 10, posterior_parameters_max: 2, ..PluginLimits::default() };
+        let check = |layout: &[Parameter]| check_layout(layout, &limits);
+        assert_eq!(check(&[parameter("a", &[]), parameter("b", &[3, 3])]), Ok(10));
+        assert_eq!(place(check(&[parameter("a", &[]), parameter("b", &[2, 5])])), "columns of layout");
+        let three = [parameter("a", &[]), parameter("b", &[]), parameter("c", &[])];
+        assert_eq!(place(check(&three)), "length of layout");
+        assert_eq!(check(&[parameter(&"n".repeat(64), &[])]), Ok(1));
+        assert_eq!(place(check(&[parameter(&"n".repeat(65), &[])])), "layout[0].name");
+        let wide = PluginLimits { posterior_columns_max: usize::MAX, ..PluginLimits::default() };
+        assert_eq!(check_layout(&[parameter("a", &[100_000])], &wide), Ok(100_000));
+        assert_eq!(place(check_layout(&[parameter("a", &[100_001])], &wide)), "a size of layout[0].shape");
+        // A product past 64 bits saturates rather than wrapping around to something small.
+        assert_eq!(check_layout(&[parameter("a", &[65_536; 5])], &wide), Ok(usize::MAX));
+    }
+
+    #[test]
+    fn a_row_of_finish_positions_is_a_permutation_up_to_the_most_entries() {
+        let row: Vec<u16> = (1..=100).rev().collect();
+        assert_eq!(check_permutation(0, &row), Ok(()));
+        for (entry, position) in [(0, 0), (0, 101), (0, u16::MAX), (99, 100)] {
+            let mut broken = row.clone();
+            broken[entry] = position;
+            assert_eq!(place(check_permutation(3, &broken)), format!("finish[3][{entry}]"));
+        }
+    }
+
+    #[test]
+    fn laps_sum_to_at_most_the_race_s() {
+        assert_eq!(check_laps_sum("laps-led", 0, &[6, 4], 10), Ok(()));
+        assert_eq!(place(check_laps_sum("laps-led", 0, &[6, 5], 10)), "sum of laps-led[0]");
+        // The sum does not wrap around in 16 bits.
+        assert_eq!(place(check_laps_sum("laps-led", 1, &[u16::MAX, 11], 10)), "sum of laps-led[1]");
+    }
+
+    #[test]
+    fn a_chain_has_at_most_the_iterations_of_the_limit() {
+        let limits = PluginLimits { chain_iterations_max: 100, ..PluginLimits::default() };
+        let fresh = || ChainClock { done: Some(0), total: None };
+        assert_eq!(fresh().advance(10, 100, 10, &limits), Ok(10));
+        assert_eq!(place(fresh().advance(10, 101, 10, &limits)), "iterations-total");
+        assert_eq!(place(fresh().advance(11, 100, 10, &limits)), "iterations-done");
+        let mut restored = ChainClock { done: None, total: None };
+        assert_eq!(restored.advance(100, 100, 10, &limits), Ok(10));
+        assert_eq!(restored.advance(100, 100, 10, &limits), Ok(0), "a complete chain may be stepped again");
+    }
+}

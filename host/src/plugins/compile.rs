@@ -158,9 +158,13 @@ fn read_answer(
         }
         Some(&REFUSED) if status.success() => Err(not_compilable(&String::from_utf8_lossy(&output[1..]))),
         Some(&NO_MEMORY) if status.success() => no_memory(),
-        _ if is_signal(status, Signal::XCPU) || is_signal(status, Signal::KILL) => {
+        _ if is_signal(status, Signal::XCPU) => {
             Err(past_limit(format!("{} s of CPU time", limits.compile_cpu_s), "compile_cpu_s"))
         }
+        // Nothing here kills a child that is still being waited for, and XCPU comes a second before the kernel's own kill.
+        _ if is_signal(status, Signal::KILL) => Err(host_failed(
+            "the compiler process was killed from outside, most likely because the machine ran out of memory",
+        )),
         _ if says_no_memory(errors) => no_memory(),
         _ => Err(not_compilable(&format!("the compiler ended with {status}: {}", errors.trim()))),
     }

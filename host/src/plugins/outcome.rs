@@ -132,7 +132,7 @@ impl PluginFailure {
     #[must_use]
     pub fn to_problem(&self) -> Problem {
         let (code, title, action) = self.outcome.public_text();
-        let detail = format!("{}: {}.", self.label(), self.outcome.detail());
+        let detail = format!("{} in `{}`: {}.", self.label(), self.function, self.outcome.detail());
         let mut problem = Problem::new(code, title, detail, action);
         problem.limit = self.outcome.limit();
         problem.plugin = Some(self.label());
@@ -234,5 +234,47 @@ const fn stop_text(reason: StopReason) -> (&'static str, &'static str, &'static 
         StopReason::Draining => {
             ("draining", "the server is shutting down", "Nothing: the task goes on from its last checkpoint.")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_names_the_plugin_the_function_what_happened_and_what_to_do() {
+        let text = || "something".to_owned();
+        let stops = [StopReason::Cancelled, StopReason::Deadline, StopReason::LeaseLost, StopReason::Draining];
+        let refusals = [
+            RefusalKind::InvalidParams,
+            RefusalKind::UnsupportedInput,
+            RefusalKind::ForeignCheckpoint,
+            RefusalKind::ForeignModel,
+        ];
+        let outcomes = [
+            Outcome::Trapped { trap: text(), backtrace: vec![text()] },
+            Outcome::OutOfFuel { budget: 7 },
+            Outcome::OutOfMemory { wanted: 9, limit: 7, unit: "bytes of memory", name: "memory_bytes_max" },
+            Outcome::BadOutput { place: text(), found: text(), expected: text() },
+            Outcome::Rejected(Rejection::Text),
+            Outcome::HostFailed { message: text() },
+        ];
+        let refused = refusals.map(|kind| Outcome::Refused { kind, message: text() });
+        let mut codes = std::collections::HashSet::new();
+        for outcome in outcomes.into_iter().chain(refused).chain(stops.map(Outcome::Stopped)) {
+            let failure = PluginFailure {
+                plugin: "fixture".to_owned(),
+                version: "1.2.3".to_owned(),
+                function: "chain.step".to_owned(),
+                outcome,
+            };
+            let problem = failure.to_problem();
+            assert!(problem.detail.starts_with("fixture@1.2.3 in `chain.step`: "), "{}", problem.detail);
+            assert!(problem.detail.ends_with('.') && problem.action.ends_with('.'), "{problem:?}");
+            assert_eq!(problem.function.as_deref(), Some("chain.step"));
+            codes.insert(problem.code.clone());
+        }
+        // The four refusals share a code, everything else has its own.
+        assert_eq!(codes.len(), 11);
     }
 }

@@ -70,11 +70,15 @@ impl LoadedPlugin {
         let pre = linker.instantiate_pre(component).map_err(other_types)?;
         let exports = Exports::find(&pre, world).map_err(other_types)?;
         let mut guest = Guest::new(&engine.engine, &limits, name.clone(), &describe_context(&limits))?;
-        let plugin = guest.start(|store| {
-            let instance = pre.instantiate(&mut *store)?;
-            exports.load_plugin(store, &instance)
-        })?;
-        let raw = guest.call("describe", 0, |store| v0_1::describe(&plugin, store, world))?;
+        let plugin = guest
+            .start(|store| {
+                let instance = pre.instantiate(&mut *store)?;
+                exports.load_plugin(store, &instance)
+            })
+            .map_err(|failure| outside_of_a_job(failure, &limits))?;
+        let raw = guest
+            .call("describe", 0, |store| v0_1::describe(&plugin, store, world))
+            .map_err(|failure| outside_of_a_job(failure, &limits))?;
         let (description, schema) = check_description(raw, &limits)
             .map_err(|rejection| name.failure("describe", Outcome::Rejected(rejection)))?;
         let shared = Shared { engine, limits, pre, exports, description, schema, hash: hash.to_owned() };
@@ -159,6 +163,22 @@ impl LoadedPlugin {
 pub(super) fn unnamed(hash: &str) -> GuestName {
     let short = hash.get(..12).unwrap_or(hash);
     GuestName { plugin: format!("component {short}"), version: String::new() }
+}
+
+/// What the end of a job's guest means where there is no job: fuel is fixed, so running out of it is the component's fault;
+/// that little fuel taking long is the machine's.
+fn outside_of_a_job(mut failure: PluginFailure, limits: &PluginLimits) -> PluginFailure {
+    failure.outcome = match failure.outcome {
+        Outcome::OutOfFuel { budget } => Outcome::Rejected(Rejection::DescribeLimit {
+            limit: format!("{budget} units of fuel"),
+            name: "describe_fuel",
+        }),
+        Outcome::Stopped(_) => Outcome::HostFailed {
+            message: format!("saying what it is took more than describe_s = {} s", limits.describe_s),
+        },
+        other => other,
+    };
+    failure
 }
 
 /// `describe` runs at upload, outside of any job: little fuel, little time, no log.

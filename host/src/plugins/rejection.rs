@@ -97,6 +97,14 @@ pub enum Rejection {
         /// What the compiler says.
         message: String,
     },
+    /// Starting the component and asking what it is took too much.
+    #[error("saying what it is took more than {limit}")]
+    DescribeLimit {
+        /// The limit with its unit.
+        limit: String,
+        /// Name of the limit in the configuration.
+        name: &'static str,
+    },
     /// What `describe` returned breaks a rule.
     #[error("`describe` returned {field} = {found}; expected {expected}")]
     BadDescription {
@@ -129,6 +137,7 @@ impl Rejection {
             Self::OtherTypes { .. } => "component-other-types",
             Self::CompileLimit { .. } => "component-compile-limit",
             Self::NotCompilable { .. } => "component-not-compilable",
+            Self::DescribeLimit { .. } => "component-describe-limit",
             Self::BadDescription { .. } => "component-bad-description",
         }
     }
@@ -159,6 +168,9 @@ impl Rejection {
             Self::NotCompilable { .. } => {
                 "Check it with `wasm-tools validate`; if it is valid, report it to the operator."
             }
+            Self::DescribeLimit { .. } => {
+                "Return constants from `describe`, and do no work when the component starts: work belongs in `open`."
+            }
             Self::BadDescription { .. } => "Return what the contract asks for in that field.",
         }
     }
@@ -169,7 +181,9 @@ impl Rejection {
         match self {
             Self::TooLarge { limit, .. } => Some(format!("component_bytes_max = {limit}")),
             Self::PastLimit { limit, name, .. } => Some(format!("{name} = {limit}")),
-            Self::CompileLimit { limit, name } => Some(format!("{name}: {limit}")),
+            Self::CompileLimit { limit, name } | Self::DescribeLimit { limit, name } => {
+                Some(format!("{name}: {limit}"))
+            }
             _ => None,
         }
     }

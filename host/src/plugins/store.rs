@@ -65,6 +65,7 @@ pub struct MemoryAccount {
     memories_max: usize,
     tables_max: usize,
     instances_max: usize,
+    handles_max: usize,
 }
 
 impl MemoryAccount {
@@ -79,7 +80,24 @@ impl MemoryAccount {
             memories_max: limits.memories_max,
             tables_max: limits.tables_max,
             instances_max: limits.instances_max,
+            handles_max: limits.handles_max,
         }
+    }
+
+    /// The limit on a count that the engine says was crossed. The engine enforces these itself and has no type for it.
+    pub fn past_count(&self, error: &wasmtime::Error) -> Option<PastMemory> {
+        let message = error.root_cause().to_string();
+        if message.ends_with("store handle limit exceeded") {
+            let wanted = self.handles_max + 1;
+            return Some(PastMemory { wanted, limit: self.handles_max, unit: "handles", name: "handles_max" });
+        }
+        let (what, wanted) = message.strip_prefix("resource limit exceeded: ")?.split_once(" count too high at ")?;
+        let (unit, name, limit) = match what {
+            "memory" => ("memories", "memories_max", self.memories_max),
+            "table" => ("tables", "tables_max", self.tables_max),
+            _ => ("instances", "instances_max", self.instances_max),
+        };
+        Some(PastMemory { wanted: wanted.parse().ok()?, limit, unit, name })
     }
 }
 
@@ -211,4 +229,55 @@ fn log_line(mut store: StoreContextMut<'_, GuestState>, (level, message): (Level
     store.set_fuel(fuel)?;
     store.data_mut().log.line(level.into(), &line);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::Component;
+
+    use super::super::{engine::new_engine, log::NoLog};
+    use super::*;
+
+    /// Two core modules, each with a memory of 20 pages and a table of 30 elements.
+    const TWO_OF_EACH: &str = r#"(component
+        (core module $one (memory 20) (table 30 funcref))
+        (core module $other (memory 20) (table 30 funcref))
+        (core instance (instantiate $one))
+        (core instance (instantiate $other)))"#;
+
+    /// What instantiating [`TWO_OF_EACH`] crosses.
+    fn crossed(limits: &PluginLimits) -> Option<PastMemory> {
+        let engine = new_engine().unwrap();
+        let log = LogGate::new(Arc::new(NoLog), limits);
+        let mut store = new_store(&engine, limits, Arc::new(Interrupt::new()), log, 1_000_000).unwrap();
+        let component = Component::from_binary(&engine, &wat::parse_str(TWO_OF_EACH).unwrap()).unwrap();
+        let error = new_linker(&engine).unwrap().instantiate(&mut store, &component).err()?;
+        let typed = error.downcast_ref::<PastMemory>().copied();
+        Some(typed.or_else(|| store.data().account.past_count(&error)).unwrap_or_else(|| panic!("{error:#}")))
+    }
+
+    #[test]
+    fn memories_and_tables_are_summed_and_counted() {
+        let room = PluginLimits {
+            memory_bytes_max: 40 * 65_536,
+            table_elements_max: 60,
+            memories_max: 2,
+            tables_max: 2,
+            instances_max: 2,
+            ..PluginLimits::default()
+        };
+        assert!(crossed(&room).is_none());
+        let found = crossed(&PluginLimits { memory_bytes_max: 40 * 65_536 - 1, ..room.clone() }).unwrap();
+        assert_eq!((found.name, found.wanted), ("memory_bytes_max", 40 * 65_536));
+        let found = crossed(&PluginLimits { table_elements_max: 59, ..room.clone() }).unwrap();
+        assert_eq!((found.name, found.wanted), ("table_elements_max", 60));
+        for (name, limits) in [
+            ("memories_max", PluginLimits { memories_max: 1, ..room.clone() }),
+            ("tables_max", PluginLimits { tables_max: 1, ..room.clone() }),
+            ("instances_max", PluginLimits { instances_max: 1, ..room }),
+        ] {
+            let found = crossed(&limits).unwrap();
+            assert_eq!((found.name, found.wanted, found.limit), (name, 2, 1));
+        }
+    }
 }

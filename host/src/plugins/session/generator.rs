@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// Entries that the contract allows in a race; the check of a row's finish positions relies on it.
+const RACE_ENTRIES: std::ops::RangeInclusive<usize> = 2..=100;
+
 /// A generator in its guest.
 pub struct GeneratorSession {
     guest: Guest,
@@ -43,6 +46,10 @@ impl LoadedPlugin {
     ) -> Result<GeneratorSession, PluginFailure> {
         const FUNCTION: &str = "generator.open";
         self.check_model_layout(FUNCTION, posterior)?;
+        if !RACE_ENTRIES.contains(&race.start.len()) {
+            let message = format!("the race has {} entries, the contract allows 2..=100", race.start.len());
+            return Err(self.refused(FUNCTION, RefusalKind::UnsupportedInput, &message));
+        }
         let params = self.params_json(FUNCTION, params)?;
         let layout = convert::layout_param(&posterior.parameters);
         let model = convert::model(posterior, &layout).map_err(|what| self.too_large(FUNCTION, what))?;
