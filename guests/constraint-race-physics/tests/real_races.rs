@@ -19,8 +19,7 @@ fn races() -> Option<Vec<(String, Race, ScenarioBlock)>> {
     let header = reader.headers().unwrap().clone();
     let column = |name: &str| header.iter().position(|found| found == name).unwrap();
     let key = column("race_id");
-    let numbers =
-        ["finish", "start", "laps_led", "fastest_laps", "laps_completed", "dnf", "race_laps"].map(column);
+    let numbers = ["finish", "start", "laps_led", "fastest_laps", "laps_completed", "dnf", "race_laps"].map(column);
     let mut rows: Vec<(String, [u16; 7])> = reader
         .records()
         .map(|record| {

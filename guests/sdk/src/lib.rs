@@ -14,7 +14,9 @@ mod generator;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod glue;
+pub mod kernels;
 pub mod log;
+pub mod nuts;
 pub mod params;
 pub mod random;
 pub mod state;

@@ -125,3 +125,74 @@ impl<'a> Reader<'a> {
 pub fn foreign(reason: &str) -> Refusal {
     Refusal::ForeignCheckpoint(format!("the checkpoint cannot be continued: {reason}; start the chain afresh"))
 }
+
+/// A 64-bit FNV-1a hash over a chain's inputs, kept in a checkpoint so that it is only continued with the same ones. Guards
+/// against mistakes, not against forgery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fingerprint {
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        // The length goes first, so that two neighbouring lists cannot trade elements unseen.
+        for byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    /// Each value is anything that turns into a `u64` without loss; use `f64::to_bits` for floats.
+    pub fn list<T: Copy + Into<u64>>(&mut self, values: &[T]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|&value| value.into().to_le_bytes()).collect();
+        self.bytes(&bytes);
+    }
+
+    /// The hash of everything so far.
+    pub fn value(self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_bit_for_bit() {
+        let mut out = Writer::new();
+        out.u8(7);
+        out.u32(u32::MAX);
+        out.f64(-0.0);
+        out.f64_list(&[1.5, f64::MIN_POSITIVE]);
+        let bytes = out.finish();
+        let mut from = Reader::new(&bytes);
+        assert_eq!((from.u8(), from.u32()), (Ok(7), Ok(u32::MAX)));
+        assert_eq!(from.f64().map(f64::to_bits), Ok((-0.0f64).to_bits()));
+        assert_eq!(from.f64_list_of(2), Ok(vec![1.5, f64::MIN_POSITIVE]));
+        assert_eq!(from.end(), Ok(()));
+    }
+
+    #[test]
+    fn a_cut_or_padded_checkpoint_is_refused() {
+        let mut out = Writer::new();
+        out.f64_list(&[1.0, 2.0]);
+        let bytes = out.finish();
+        assert!(matches!(Reader::new(&bytes[..bytes.len() - 1]).f64_list(), Err(Refusal::ForeignCheckpoint(_))));
+        assert!(Reader::new(&[255; 4]).f64_list().is_err(), "a huge length must not be believed");
+        assert!(Reader::new(&bytes).end().is_err());
+    }
+
+    #[test]
+    fn a_fingerprint_sees_where_lists_end() {
+        let of = |lists: &[&[u32]]| {
+            let mut fingerprint = Fingerprint::default();
+            lists.iter().for_each(|list| fingerprint.list(list));
+            fingerprint.value()
+        };
+        assert_ne!(of(&[&[1, 2], &[3]]), of(&[&[1], &[2, 3]]));
+    }
+}
