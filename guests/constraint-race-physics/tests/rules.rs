@@ -71,7 +71,7 @@ fn each_soft_rule_holds_on_both_sides() {
     assert_eq!(reason(r#"{"moves_max": 5}"#, |_| ()), None);
     assert_eq!(reason(r#"{"moves_max": 4.9}"#, |_| ()), Some("too-many-moves"));
     let winner_did_not_lead = |race: &mut ScenarioBlock| race.laps_led = vec![0, 100, 0, 0, 0, 0, 0, 0, 0, 0];
-    let lenient = r#"{"led_share_max": 1}"#;
+    let lenient = r#"{"led_share_max": 1, "winner_leads": false}"#;
     let strict = r#"{"led_share_max": 1, "winner_leads": true}"#;
     assert_eq!(reason(lenient, winner_did_not_lead), None);
     assert_eq!(reason(strict, winner_did_not_lead), Some("winner-never-led"));

@@ -7,15 +7,35 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{auth::AuthError, db::DbError, domain::problem::Problem, jobs::JobsError};
+use crate::{
+    auth::AuthError,
+    catalog::{
+        CatalogError,
+        issue::{ImportRejected, IssueView},
+    },
+    db::DbError,
+    domain::problem::Problem,
+    jobs::JobsError,
+    plugins::PluginFailure,
+};
 
 /// What a problem's `type` starts with; the code follows. The host cannot exist (RFC 2606): the URI is a name, not a page.
 pub const TYPE_BASE: &str = "https://paddock.invalid/problems/";
+
+/// What a failed response tells: the problem, and everything that is wrong with a file.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The problem.
+    pub problem: Problem,
+    /// What is wrong with an imported file, in its order; empty elsewhere.
+    pub issues: Vec<IssueView>,
+}
 
 /// A request that ends in a problem.
 #[derive(Debug)]
 pub struct ApiError {
     problem: Problem,
+    issues: Vec<IssueView>,
     status: StatusCode,
     retry_after_s: Option<u64>,
 }
@@ -25,7 +45,7 @@ impl ApiError {
     #[must_use]
     pub fn new(problem: Problem) -> Self {
         let status = status_of(&problem.code);
-        Self { problem, status, retry_after_s: None }
+        Self { problem, issues: Vec::new(), status, retry_after_s: None }
     }
 
     /// The same failure with a hint when to try again, in seconds.
@@ -108,6 +128,32 @@ impl From<Problem> for ApiError {
     }
 }
 
+impl From<ImportRejected> for ApiError {
+    fn from(rejected: ImportRejected) -> Self {
+        let mut error = Self::new(rejected.to_problem());
+        error.issues = rejected.issues.into_iter().map(IssueView::from).collect();
+        error
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Db(error) => error.into(),
+            // Not the catalog's words: they name what belongs to another team.
+            CatalogError::NotYours { .. } => Self::foreign(),
+            error => Self::new(error.to_problem()),
+        }
+    }
+}
+
+impl From<PluginFailure> for ApiError {
+    fn from(failure: PluginFailure) -> Self {
+        let error = Self::new(failure.to_problem());
+        if failure.is_retryable() { error.retry_after(5) } else { error }
+    }
+}
+
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         match error {
@@ -156,7 +202,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response.extensions_mut().insert(self.problem);
+        response.extensions_mut().insert(Failure { problem: self.problem, issues: self.issues });
         response
     }
 }
@@ -174,12 +220,26 @@ fn status_of(code: &str) -> StatusCode {
         }
         "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "not-ready" | "overloaded" | "timeout" | "busy" | "plugin-host-failed" | "lease-lost" | "draining" => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        "invalid-input" | "invalid-file" | "idempotency-key-reused" | "deadline-exceeded" => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        "not-ready"
+        | "overloaded"
+        | "timeout"
+        | "busy"
+        | "plugin-host-failed"
+        | "storage-unavailable"
+        | "lease-lost"
+        | "draining" => StatusCode::SERVICE_UNAVAILABLE,
+        "invalid-input"
+        | "invalid-file"
+        | "invalid-params"
+        | "idempotency-key-reused"
+        | "deadline-exceeded"
+        | "infeasible-lineup"
+        | "constraint-failed"
+        | "veto-rate-too-high"
+        | "too-few-draws"
+        | "unknown-contest"
+        | "input-changed"
+        | "output-too-large" => StatusCode::UNPROCESSABLE_ENTITY,
         // What a plugin is or did, and what its author or user can change.
         _ if ["component-", "plugin-"].iter().any(|family| code.starts_with(family)) => {
             StatusCode::UNPROCESSABLE_ENTITY

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{error::ApiError, params::Query, state::ApiState};
-use crate::domain::problem::Problem;
+use crate::{domain::problem::Problem, plugins::PluginRuntime};
 
 /// Routes that need no key.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -21,7 +21,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// How one dependency answered.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Check {
-    /// `database` or `artifacts`.
+    /// `database`, `artifacts` or `plugins`.
     name: &'static str,
     /// Whether it did what was asked of it.
     is_ok: bool,
@@ -65,7 +65,7 @@ async fn livez() -> Json<HealthReport> {
 
 /// Can the service do its work?
 ///
-/// Writes to the database, writes and reads an artifact. Each has less than a second.
+/// Takes the database's write lock, writes and reads an artifact, runs a plugin. Each has less than a second.
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), params(ReadyQuery), responses((status = 200, body = HealthReport)))]
 async fn readyz(State(state): State<ApiState>, query: Query<ReadyQuery>) -> Result<Json<HealthReport>, ApiError> {
     report(&state, query.0.verbose.is_some()).await
@@ -97,11 +97,20 @@ fn not_ready(detail: String) -> ApiError {
 /// All dependencies at once, so that the slowest bounds the answer and not the sum.
 async fn run_checks(state: &ApiState) -> Vec<Check> {
     let limit = Duration::from_millis(state.config().ready_timeout_ms);
-    let (database, artifacts) = tokio::join!(
+    let (database, artifacts, plugins) = tokio::join!(
         check("database", limit, state.db().check()),
         check("artifacts", limit, state.artifacts().check()),
+        check("plugins", limit, plugin_engine(state.plugins().clone())),
     );
-    vec![database, artifacts]
+    vec![database, artifacts, plugins]
+}
+
+/// Guests run on a thread of their own, never on the async runtime.
+async fn plugin_engine(plugins: PluginRuntime) -> Result<(), String> {
+    match tokio::task::spawn_blocking(move || plugins.check()).await {
+        Ok(checked) => checked.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 async fn check<E: Display>(name: &'static str, limit: Duration, probe: impl Future<Output = Result<(), E>>) -> Check {

@@ -47,7 +47,7 @@ pub struct JobView {
     pub failed_attempts: Vec<AttemptView>,
     /// The longest it may run, in seconds.
     pub deadline_s: Option<u64>,
-    /// The specification as it runs: defaults filled in, plugins pinned.
+    /// What was asked for, with defaults filled in. The result's run record says which versions and hashes that meant.
     #[schema(value_type = Object)]
     pub spec: Value,
     /// When it was submitted.
@@ -111,6 +111,11 @@ impl From<AttemptRow> for AttemptView {
     }
 }
 
+/// A plan carries the specification that it was made from; the rest of it is long and of no use to a client.
+fn asked_for(mut plan: Value) -> Value {
+    plan.get_mut("request").map(Value::take).unwrap_or(plan)
+}
+
 impl From<JobRow> for JobView {
     fn from(row: JobRow) -> Self {
         Self {
@@ -126,7 +131,7 @@ impl From<JobRow> for JobView {
             problem: row.problem,
             failed_attempts: row.failed_attempts.into_iter().map(AttemptView::from).collect(),
             deadline_s: row.deadline_s,
-            spec: row.spec,
+            spec: asked_for(row.spec),
             created_at: rfc3339(row.created_us),
             started_at: row.started_us.map(rfc3339),
             finished_at: row.finished_us.map(rfc3339),

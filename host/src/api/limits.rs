@@ -45,7 +45,7 @@ impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             json_bytes_max: 1 << 20,
-            csv_bytes_max: 32 << 20,
+            csv_bytes_max: 16 << 20,
             plugin_bytes_max: 32 << 20,
             request_timeout_s: 30,
             upload_timeout_s: 120,

@@ -5,21 +5,28 @@
 mod body;
 mod caller;
 mod connections;
+mod contests;
 mod error;
 mod gate;
 mod health;
 mod idempotency;
+mod import;
 mod job_events;
 mod job_requests;
 mod job_views;
 mod jobs;
 mod limits;
 mod me;
+mod models;
 mod openapi;
 mod page;
 mod params;
 mod planner;
+mod plugins;
+mod races;
 mod respond;
+mod slate_race;
+mod slates;
 mod state;
 mod time;
 
@@ -35,7 +42,7 @@ pub use self::{
     error::ApiError,
     limits::ApiConfig,
     planner::{PlannedJob, Planner},
-    state::ApiState,
+    state::{ApiParts, ApiState},
 };
 
 /// The routes of the service with everything around them, ready to be served.
@@ -76,8 +83,16 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(me::routes())
         .merge(jobs::routes())
         .merge(job_events::routes())
+        .merge(contests::routes())
+        .merge(races::routes())
+        .merge(slates::routes())
+        .merge(models::routes())
+        .merge(plugins::routes())
         .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_time));
+    let uploads =
+        plugins::upload_routes().route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_upload_time));
     quick
+        .merge(uploads)
         .route_layer(middleware::from_fn_with_state(state.clone(), caller::authenticate))
         .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_in_flight))
 }

@@ -5,11 +5,25 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{error::ApiError, limits::ApiConfig};
-use crate::domain::problem::Problem;
+use crate::{
+    catalog::{ListCursor, Listed},
+    domain::problem::Problem,
+};
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items of the page.
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,6 +33,14 @@ pub struct Page<T> {
     /// Cursor of the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page of the catalog, with its items as clients see them.
+    pub fn of<Stored>(listed: Listed<Stored>, view: impl Fn(Stored) -> T) -> Self {
+        let next_cursor = listed.next.as_ref().map(write_cursor);
+        Self { items: listed.items.into_iter().map(view).collect(), next_cursor }
+    }
 }
 
 impl<T: Serialize> Page<T> {
@@ -61,6 +83,23 @@ pub fn page_items(limit: Option<u32>, config: &ApiConfig) -> Result<u32, ApiErro
         .into())
 }
 
+/// The last item of a catalog's page as text that fits a query: its place in the order, a dot, its id.
+fn write_cursor(cursor: &ListCursor) -> String {
+    format!("{}.{}", cursor.order, cursor.id)
+}
+
+/// What `cursor` of the query says, where it is one.
+///
+/// # Errors
+/// `invalid-input` where no list of the catalog gives out such a cursor.
+pub fn read_cursor(text: Option<&str>) -> Result<Option<ListCursor>, ApiError> {
+    let Some(text) = text else { return Ok(None) };
+    let is_id = |id: &str| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let parts = text.split_once('.').filter(|(_, id)| is_id(id));
+    let cursor = parts.and_then(|(order, id)| Some(ListCursor { order: order.parse().ok()?, id: id.to_owned() }));
+    cursor.map(Some).ok_or_else(bad_cursor)
+}
+
 /// The problem of a cursor that no page gave out.
 pub fn bad_cursor() -> ApiError {
     let action = "Send `next_cursor` of the page before, unchanged, or start without a cursor.";
@@ -76,6 +115,16 @@ mod tests {
         let uri = "/v1/jobs?state=failed&cursor=old&limit=2".parse().unwrap();
         assert_eq!(next_link(&uri, "new"), "</v1/jobs?state=failed&limit=2&cursor=new>; rel=\"next\"");
         assert_eq!(next_link(&"/v1/jobs".parse().unwrap(), "new"), "</v1/jobs?cursor=new>; rel=\"next\"");
+    }
+
+    #[test]
+    fn a_cursor_survives_the_query_and_nothing_else_is_one() {
+        let cursor = ListCursor { order: 203_007, id: "race_0123".to_owned() };
+        assert_eq!(read_cursor(Some(&write_cursor(&cursor))).unwrap(), Some(cursor));
+        assert_eq!(read_cursor(None).unwrap(), None);
+        for wrong in ["", "7", "x.race_1", "7.race 1", "7.'--"] {
+            assert_eq!(read_cursor(Some(wrong)).unwrap_err().code(), "invalid-input", "{wrong}");
+        }
     }
 
     #[test]

@@ -13,9 +13,10 @@ use serde::Serialize;
 use tracing::Instrument;
 use utoipa::ToSchema;
 
-use super::error::{ApiError, TYPE_BASE};
+use super::error::{ApiError, Failure, TYPE_BASE};
 use crate::{
     auth::Principal,
+    catalog::issue::IssueView,
     domain::{ids::random_hex_128, problem::Problem},
 };
 
@@ -44,6 +45,9 @@ pub struct ProblemDocument {
     /// What went wrong.
     #[serde(flatten)]
     problem: Problem,
+    /// Everything that is wrong with an imported file, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<IssueView>,
     /// The request, as the server's log names it.
     request_id: String,
 }
@@ -97,8 +101,8 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 fn finish(mut response: Response, request_id: &str) -> Response {
-    if let Some(problem) = problem_of(&mut response) {
-        response = write_problem(response, problem, request_id);
+    if let Some(failure) = failure_of(&mut response) {
+        response = write_problem(response, failure, request_id);
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(request_id) {
@@ -116,9 +120,9 @@ fn finish(mut response: Response, request_id: &str) -> Response {
 }
 
 /// The problem that a failed response carries; responses that the framework made by itself get one that fits their status.
-fn problem_of(response: &mut Response) -> Option<Problem> {
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        return Some(problem);
+fn failure_of(response: &mut Response) -> Option<Failure> {
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        return Some(failure);
     }
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -128,17 +132,24 @@ fn problem_of(response: &mut Response) -> Option<Problem> {
         StatusCode::METHOD_NOT_ALLOWED => ("method-not-allowed", "The method is not allowed here"),
         StatusCode::NOT_FOUND => ("no-such-route", "There is no such route"),
         StatusCode::PAYLOAD_TOO_LARGE => ("body-too-large", "The body is too large"),
-        _ => return Some(Problem::internal(format!("The server answered {status} without a reason."))),
+        _ => {
+            let problem = Problem::internal(format!("The server answered {status} without a reason."));
+            return Some(Failure { problem, issues: Vec::new() });
+        }
     };
-    Some(Problem::new(code, title, "The request did not reach a handler.", "See /openapi.json for what there is."))
+    let problem =
+        Problem::new(code, title, "The request did not reach a handler.", "See /openapi.json for what there is.");
+    Some(Failure { problem, issues: Vec::new() })
 }
 
-fn write_problem(response: Response, problem: Problem, request_id: &str) -> Response {
+fn write_problem(response: Response, failure: Failure, request_id: &str) -> Response {
     let status = response.status();
+    let Failure { problem, issues } = failure;
     let document = ProblemDocument {
         type_uri: format!("{TYPE_BASE}{}", problem.code),
         status: status.as_u16(),
         problem,
+        issues,
         request_id: request_id.to_owned(),
     };
     let (mut parts, _) = response.into_parts();

@@ -8,21 +8,36 @@ use std::sync::{
 use tokio::sync::Semaphore;
 
 use super::{limits::ApiConfig, planner::Planner};
-use crate::db::{Db, artifacts::ArtifactStore};
+use crate::{
+    catalog::{contests::ContestBook, limits::CatalogLimits},
+    db::{Db, artifacts::ArtifactStore},
+    plugins::PluginRuntime,
+};
+
+/// What the HTTP surface is made of.
+pub struct ApiParts {
+    /// Rows.
+    pub db: Db,
+    /// Large things, by content hash.
+    pub artifacts: ArtifactStore,
+    /// Checks job specifications and splits them into stages.
+    pub planner: Arc<dyn Planner>,
+    /// Takes uploads of plugins.
+    pub plugins: PluginRuntime,
+    /// The contests that slates can be for.
+    pub contests: Arc<ContestBook>,
+    /// What an imported file may be.
+    pub catalog: CatalogLimits,
+    /// What is accepted at most.
+    pub config: ApiConfig,
+}
 
 /// Handles of the HTTP surface; cheap to clone.
 #[derive(Clone)]
 pub struct ApiState(Arc<Inner>);
 
 struct Inner {
-    /// Rows.
-    db: Db,
-    /// Large things, by content hash.
-    artifacts: ArtifactStore,
-    /// Checks job specifications and splits them into stages.
-    planner: Arc<dyn Planner>,
-    /// What is accepted at most.
-    config: ApiConfig,
+    parts: ApiParts,
     /// One permit per request that may be handled at the same time.
     in_flight: Arc<Semaphore>,
     /// Raised when the process begins to stop: `/readyz` then fails, so that load balancers look elsewhere.
@@ -32,33 +47,51 @@ struct Inner {
 impl ApiState {
     /// The state of one server.
     #[must_use]
-    pub fn new(db: Db, artifacts: ArtifactStore, planner: Arc<dyn Planner>, config: ApiConfig) -> Self {
-        let in_flight = Arc::new(Semaphore::new(config.requests_in_flight_max));
-        Self(Arc::new(Inner { db, artifacts, planner, config, in_flight, is_draining: AtomicBool::new(false) }))
+    pub fn new(parts: ApiParts) -> Self {
+        let in_flight = Arc::new(Semaphore::new(parts.config.requests_in_flight_max));
+        Self(Arc::new(Inner { parts, in_flight, is_draining: AtomicBool::new(false) }))
     }
 
     /// Rows.
     #[must_use]
     pub fn db(&self) -> &Db {
-        &self.0.db
+        &self.0.parts.db
     }
 
     /// Large things, by content hash.
     #[must_use]
     pub fn artifacts(&self) -> &ArtifactStore {
-        &self.0.artifacts
+        &self.0.parts.artifacts
     }
 
     /// The planner.
     #[must_use]
     pub fn planner(&self) -> &dyn Planner {
-        self.0.planner.as_ref()
+        self.0.parts.planner.as_ref()
+    }
+
+    /// Takes uploads of plugins.
+    #[must_use]
+    pub fn plugins(&self) -> &PluginRuntime {
+        &self.0.parts.plugins
+    }
+
+    /// The contests that slates can be for.
+    #[must_use]
+    pub fn contests(&self) -> &ContestBook {
+        &self.0.parts.contests
+    }
+
+    /// What an imported file may be.
+    #[must_use]
+    pub fn catalog(&self) -> &CatalogLimits {
+        &self.0.parts.catalog
     }
 
     /// What is accepted at most.
     #[must_use]
     pub fn config(&self) -> &ApiConfig {
-        &self.0.config
+        &self.0.parts.config
     }
 
     /// Permits of requests that may be handled at the same time.

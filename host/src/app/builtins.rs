@@ -10,9 +10,11 @@ use crate::{
 };
 
 /// Built by `guests/build.sh` from the crates beside them; CI checks that they match.
-const COMPONENTS: [&[u8]; 2] = [
+const COMPONENTS: [&[u8]; 4] = [
     include_bytes!("../../../guests/components/calibrator-attrition.wasm"),
     include_bytes!("../../../guests/components/generator-race.wasm"),
+    include_bytes!("../../../guests/components/constraint-race-physics.wasm"),
+    include_bytes!("../../../guests/components/constraint-team-limit.wasm"),
 ];
 
 /// Enters the built-in plugins that the catalog does not have yet, by the same way that an upload takes.

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use self::planner::PipelinePlanner;
 use crate::{
-    api::{self, ApiState},
+    api::{self, ApiParts, ApiState},
     catalog::ContestBook,
     config::Config,
     db::{Db, artifacts::ArtifactStore},
@@ -43,14 +43,28 @@ pub async fn start(config: Config) -> Result<Running> {
     let plugins = open_plugins(&config)?;
     builtins::enter(&db, &artifacts, &plugins).await?;
     let contests = Arc::new(ContestBook::embedded()?);
-    let pipeline =
-        Pipeline::new(db.clone(), artifacts.clone(), plugins.clone(), contests, config.catalog, config.pipeline);
+    let pipeline = Pipeline::new(
+        db.clone(),
+        artifacts.clone(),
+        plugins.clone(),
+        Arc::clone(&contests),
+        config.catalog.clone(),
+        config.pipeline,
+    );
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let worker = Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?;
     let planner = Arc::new(PipelinePlanner(pipeline));
-    let state = ApiState::new(db.clone(), artifacts, planner, config.api);
+    let state = ApiState::new(ApiParts {
+        db: db.clone(),
+        artifacts,
+        planner,
+        plugins,
+        contests,
+        catalog: config.catalog,
+        config: config.api,
+    });
     let (stop_serving, stopped) = oneshot::channel();
     // A dropped sender stops the server like a message does.
     let shutdown = async { drop(stopped.await) };

@@ -20,6 +20,8 @@ pub enum Action {
     SlateImported,
     /// A plugin was uploaded.
     PluginUploaded,
+    /// A plugin was taken out of use.
+    PluginDisabled,
 }
 
 impl Action {
@@ -34,6 +36,7 @@ impl Action {
             Self::RacesImported => "races.imported",
             Self::SlateImported => "slate.imported",
             Self::PluginUploaded => "plugin.uploaded",
+            Self::PluginDisabled => "plugin.disabled",
         }
     }
 }

@@ -17,6 +17,7 @@ mod rows;
 pub mod slate_file;
 pub mod slate_match;
 mod slates;
+pub mod synthetic;
 mod table;
 pub mod upcoming;
 
@@ -33,5 +34,5 @@ pub use self::{
     plugins::{NewPlugin, StoredPlugin, disable_plugin, find_plugin, insert_plugin, is_shared_plugin, list_plugins},
     races::{RaceSummary, RacesStored, history_races, insert_races, list_races, race, race_by_key, races_by_ids},
     rows::{ListCursor, Listed},
-    slates::{NewSlate, SlateRace, SlateSummary, insert_slate, list_slates, slate},
+    slates::{NewSlate, SlateRace, SlateSummary, insert_slate, insert_slate_in, list_slates, slate},
 };

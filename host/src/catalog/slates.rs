@@ -11,7 +11,7 @@ use super::{
     rows::{self, ListCursor, Listed},
 };
 use crate::{
-    db::{Db, Row},
+    db::{Db, Row, WriteTx},
     domain::{
         ids::{RaceId, SlateId, TeamId},
         race::Race,
@@ -76,6 +76,17 @@ const INSERT: &str = "
 /// # Errors
 /// [`CatalogError::Db`].
 pub async fn insert_slate(db: &Db, team: &TeamId, new: NewSlate) -> Result<Slate, CatalogError> {
+    let mut tx = db.write().await?;
+    let slate = insert_slate_in(&mut tx, team, new).await?;
+    tx.commit().await?;
+    Ok(slate)
+}
+
+/// Stores a slate within the caller's transaction, for callers that store more beside it.
+///
+/// # Errors
+/// As [`insert_slate`]. Roll the transaction back then.
+pub async fn insert_slate_in(tx: &mut WriteTx, team: &TeamId, new: NewSlate) -> Result<Slate, CatalogError> {
     let NewSlate { name, contest, race, entries } = new;
     let stored: Vec<StoredEntry> = entries
         .iter()
@@ -86,10 +97,9 @@ pub async fn insert_slate(db: &Db, team: &TeamId, new: NewSlate) -> Result<Slate
         })
         .collect();
     let entries_text = rows::to_text(&stored, "slates.entries")?;
-    let mut tx = db.write().await?;
     let race = match race {
         SlateRace::Stored(id) => id,
-        SlateRace::New(draft) => store_race(&mut tx, team, &draft).await?.0.id,
+        SlateRace::New(draft) => store_race(tx, team, &draft).await?.0.id,
     };
     let id = SlateId::random();
     sqlx::query(INSERT)
@@ -99,9 +109,8 @@ pub async fn insert_slate(db: &Db, team: &TeamId, new: NewSlate) -> Result<Slate
         .bind(&contest)
         .bind(race.as_str())
         .bind(entries_text)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-    tx.commit().await?;
     Ok(Slate { id, name, contest, race, entries })
 }
 

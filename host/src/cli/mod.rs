@@ -1,11 +1,16 @@
 //! The command line: one file per command. Commands that talk to a server are clients of the public API like any other.
 
 mod client;
+mod demo;
 mod import;
 mod job;
 mod key;
+mod plugin;
 mod remote;
+mod scratch;
+mod serve;
 mod settings;
+mod table;
 mod watch;
 
 use std::process::ExitCode;
@@ -24,6 +29,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the whole pipeline once, on made-up or real data.
+    Demo(demo::DemoArgs),
+    /// Serve the API and run jobs.
+    Serve(serve::ServeArgs),
     /// Make and revoke API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -33,6 +42,9 @@ enum Command {
     /// Submit a job, follow it, stop it, fetch its result.
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Check a plugin before it is uploaded.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
     /// Compile the component on standard input; the server's own helper process.
     #[command(name = plugins::COMPILE_SUBCOMMAND, hide = true)]
     CompileComponent,
@@ -41,9 +53,12 @@ enum Command {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Demo(args) => demo::run(&args)?,
+            Self::Serve(args) => serve::run(&args)?,
             Self::Key(command) => command.run()?,
             Self::Import(command) => command.run()?,
             Self::Job(command) => command.run()?,
+            Self::Plugin(command) => command.run()?,
             Self::CompileComponent => return Ok(plugins::compile_child_main()),
         }
         Ok(ExitCode::SUCCESS)

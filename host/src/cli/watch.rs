@@ -25,8 +25,6 @@ pub struct JobView {
     pub id: String,
     /// State.
     pub state: JobState,
-    /// 0..=100.
-    pub progress_percent: f64,
     /// Estimated seconds to the end.
     pub eta_s: Option<f64>,
     /// Stages, in order.
@@ -215,7 +213,6 @@ mod tests {
         JobView {
             id: String::new(),
             state: JobState::Running,
-            progress_percent: 0.0,
             eta_s: Some(3.2),
             stages,
             problem: None,

@@ -75,7 +75,10 @@ impl<'a> ChainRun<'a> {
             (opened(&call)?, ChainState::default())
         } else {
             match loaded.restore_chain(&call, history, &plugin.params, plan.seed, chain, &saved.guest) {
-                Ok(session) => (session, saved),
+                Ok(session) => {
+                    task.context.log(LogLevel::Info, &format!("chain {chain} goes on from its checkpoint"));
+                    (session, saved)
+                }
                 Err(failure) if is_foreign_checkpoint(&failure) => {
                     task.context.log(LogLevel::Warn, &format!("{failure}; the chain starts over"));
                     (opened(&call)?, ChainState::default())

@@ -176,9 +176,15 @@ fn is_signal(status: ExitStatus, signal: Signal) -> bool {
 
 /// What Rust's allocator, the thread library and the kernel say when the address space is used up.
 fn says_no_memory(text: &str) -> bool {
-    ["memory allocation of", "Cannot allocate memory", "os error 12", "Resource temporarily unavailable"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    [
+        "out of memory",
+        "memory allocation of",
+        "Cannot allocate memory",
+        "os error 12",
+        "Resource temporarily unavailable",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 fn past_limit(limit: String, name: &'static str) -> Outcome {

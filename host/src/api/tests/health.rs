@@ -9,7 +9,7 @@ async fn a_ready_server_lists_every_dependency_when_asked() {
     assert_eq!(answer.status, StatusCode::OK);
     let checks = answer.body["checks"].as_array().unwrap();
     let names: Vec<&str> = checks.iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["database", "artifacts"]);
+    assert_eq!(names, ["database", "artifacts", "plugins"]);
     assert!(checks.iter().all(|check| check["is_ok"] == true));
     assert!(server.get("/health").await.body.get("checks").is_none());
 }

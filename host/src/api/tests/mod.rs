@@ -1,9 +1,11 @@
 //! The HTTP surface as a client meets it, with a real database and artifact store and a planner that knows one stage.
 
 mod bad_input;
+mod catalog;
 mod health;
 mod idempotency;
 mod jobs;
+mod schemas;
 mod surface;
 
 use std::sync::Arc;
@@ -20,9 +22,11 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     auth::{self, NewKey, Scope, Team},
+    catalog::{contests::ContestBook, limits::CatalogLimits},
     db::{Db, DbConfig, artifacts::ArtifactStore},
     domain::{ids::TeamId, problem::Problem, spec::JobSpec},
     jobs::NewStage,
+    plugins::{PluginLimits, PluginRuntime, PluginsConfig},
 };
 
 /// Plans every job as one task, and refuses calibrations with more than 64 chains.
@@ -87,7 +91,22 @@ impl Server {
         let artifacts = ArtifactStore::open(&db_config, db.clone()).unwrap();
         let ours = Caller::create(&db, "ours").await;
         let theirs = Caller::create(&db, "theirs").await;
-        let state = ApiState::new(db, artifacts, Arc::new(OneTask), config);
+        let plugins = PluginRuntime::new(PluginsConfig {
+            cache_dir: directory.path().join("compiled"),
+            mac_key: [7; 32],
+            // Uploads that are refused never come as far as the compiler; those that are taken are tested with the real binary.
+            compiler: "no-compiler".into(),
+            limits: PluginLimits::default(),
+        });
+        let state = ApiState::new(ApiParts {
+            db,
+            artifacts,
+            planner: Arc::new(OneTask),
+            plugins: plugins.unwrap(),
+            contests: Arc::new(ContestBook::embedded().unwrap()),
+            catalog: CatalogLimits::default(),
+            config,
+        });
         Self { router: router(state.clone()), state, ours, theirs, _directory: directory }
     }
 

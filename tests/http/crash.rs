@@ -1,0 +1,64 @@
+//! A server that is killed in the middle of a job, and a job that is cancelled in the middle of a guest.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{
+    season::{import, result, small_fit, submit, wait_until},
+    server::Server,
+};
+
+/// What may not depend on whether the server lived: everything but what it cost.
+fn without_cost(mut result: Value) -> Value {
+    result.as_object_mut().unwrap().remove("run");
+    result["model"].as_object_mut().unwrap().remove("id");
+    result
+}
+
+#[test]
+fn a_killed_server_goes_on_from_the_checkpoint_to_a_bit_identical_result() {
+    let undisturbed = Server::start();
+    let key = undisturbed.key("team", "submit,read");
+    import(&undisturbed, &key);
+    let id = submit(&undisturbed, &key, &small_fit());
+    let expected = without_cost(result(&undisturbed, &key, &id));
+    drop(undisturbed);
+
+    let server = Server::start();
+    let key = server.key("team", "submit,read");
+    import(&server, &key);
+    let id = submit(&server, &key, &small_fit());
+    wait_until(&server, &key, &id, |job| job["stages"][0]["progress_percent"].as_f64().unwrap() > 20.0);
+    let server = server.kill_and_start_again();
+    let found = without_cost(result(&server, &key, &id));
+    assert_eq!(found, expected);
+
+    let events = server.get(&key, &format!("/v1/jobs/{id}/events?limit=200")).body;
+    let goes_on = |event: &&Value| event["data"].to_string().contains("goes on from its checkpoint");
+    let resumed = events["items"].as_array().unwrap().iter().filter(goes_on).count();
+    assert!(resumed >= 1, "no chain went on from a checkpoint: {events}");
+}
+
+#[test]
+fn cancelling_stops_the_running_guest() {
+    let server = Server::start();
+    let key = server.key("team", "submit,read");
+    import(&server, &key);
+    let spec = json!({
+        "kind": "calibrate",
+        "calibrator": { "plugin": "calibrator-attrition", "params": { "draws": 8_000 } },
+    });
+    let id = submit(&server, &key, &spec);
+    wait_until(&server, &key, &id, |job| job["stages"][0]["progress_percent"].as_f64().unwrap() > 0.0);
+    let asked = Instant::now();
+    assert_eq!(server.post_json(&key, &format!("/v1/jobs/{id}/cancel"), &json!({})).status, 200);
+    wait_until(&server, &key, &id, |job| job["state"] == "cancelled");
+    // Ten times the aim of 100 ms, for a machine that is busy with other tests; the benchmark has the figure.
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    // A worker is free again: another job runs to its end.
+    let id = submit(&server, &key, &small_fit());
+    result(&server, &key, &id);
+    let cancelled = server.get(&key, &format!("/v1/jobs/{id}/result"));
+    assert_eq!(cancelled.status, 200);
+}

@@ -1,0 +1,9 @@
+//! The real binary, met over HTTP as a client meets it: bad input, ownership, uploads, and what is in the API description.
+
+mod bad_files;
+mod bad_jobs;
+mod bad_plugins;
+mod crash;
+mod real_data;
+mod season;
+mod server;

@@ -1,0 +1,131 @@
+//! Starts the real binary on a free loopback port with a data directory of its own, and speaks to it.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use ureq::{Agent, http::Response};
+
+/// A running `paddock serve`; stopped when dropped.
+pub struct Server {
+    process: Child,
+    pub address: String,
+    directory: TempDir,
+    agent: Agent,
+}
+
+/// What a request was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The problem's code, or `-`.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("-")
+    }
+
+    /// Status, code and field: what a bad request is judged by.
+    pub fn verdict(&self) -> (u16, &str, Option<&str>) {
+        (self.status, self.code(), self.body["field"].as_str())
+    }
+}
+
+impl Server {
+    /// Starts a server on fresh data and waits until it says where it listens.
+    pub fn start() -> Self {
+        Self::start_on(tempfile::tempdir().unwrap())
+    }
+
+    /// Kills the server as a power failure would, and starts another on its data.
+    pub fn kill_and_start_again(mut self) -> Self {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let spare = tempfile::tempdir().unwrap();
+        let directory = std::mem::replace(&mut self.directory, spare);
+        Self::start_on(directory)
+    }
+
+    fn start_on(directory: TempDir) -> Self {
+        let mut process = paddock(directory.path())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .env("PADDOCK_TELEMETRY__FORMAT", "json")
+            .env("PADDOCK_TELEMETRY__FILTER", "info")
+            // Often enough that a test need not wait for the first one.
+            .env("PADDOCK_PIPELINE__CHECKPOINT_MS", "100")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = log.by_ref().map_while(Result::ok).find_map(|line| listening(&line));
+        // The log is read to its end, or the server would stop at a full pipe.
+        thread::spawn(move || log.for_each(drop));
+        let agent = Agent::config_builder().http_status_as_error(false).build().into();
+        let address = address.expect("the server ended before it listened");
+        Self { process, address, directory, agent }
+    }
+
+    /// A new key of `team` with these scopes.
+    pub fn key(&self, team: &str, scopes: &str) -> String {
+        let made =
+            paddock(self.directory.path()).args(["key", "create", "--team", team, "--scope", scopes]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    }
+
+    pub fn get(&self, key: &str, path: &str) -> Answer {
+        answer(self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}")).call())
+    }
+
+    pub fn post(&self, key: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
+        let request = self.agent.post(self.url(path)).header("authorization", format!("Bearer {key}"));
+        answer(request.header("content-type", media_type).send(body))
+    }
+
+    pub fn post_json(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.post(key, path, "application/json", body.to_string().as_bytes())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The binary under test with a data directory and nothing of the tester's own environment.
+pub fn paddock(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paddock"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PADDOCK_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(data_dir).env("PADDOCK_DATA_DIR", data_dir);
+    command
+}
+
+/// The address in the line that says where the server listens.
+fn listening(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    (line["message"] == "serving").then(|| line["address"].as_str().map(str::to_owned))?
+}
+
+fn answer(response: Result<Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = response.expect("the server did not answer");
+    let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    let body = serde_json::from_reader(response.body_mut().as_reader()).unwrap_or(Value::Null);
+    Answer { status, location, body }
+}
