@@ -34,7 +34,7 @@ guest_names() {
 
 # One cargo call per guest: in a shared one, the features of one guest's dependencies would leak into another's bytes.
 build_guest() { # name, output directory
-    RUSTFLAGS="--remap-path-prefix=$root=/paddock --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(rustc --print sysroot)=/rust" \
+    RUSTFLAGS="-Ctarget-feature=+simd128 --remap-path-prefix=$root=/paddock --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(rustc --print sysroot)=/rust" \
         cargo build --quiet --locked --profile guest --target "$target" --package "$1" --lib
     "$root/target/release/componentize" "target/$target/guest/${1//-/_}.wasm" "$2/$1.wasm"
 }
