@@ -85,7 +85,7 @@ fn a_bad_slate_is_refused_with_row_and_column_and_nothing_of_it_is_stored() {
         assert_eq!(answer.verdict(), (422, "invalid-file", Some(*place)), "{what}: {}", answer.body);
     }
     let queries = [
-        ("no contest", "/v1/slates?name=Sunday&race=2030-01", 400, "malformed-query", "query"),
+        ("no contest", "/v1/slates?name=Sunday&race=2030-01", 400, "malformed-query", "contest"),
         ("an unknown contest", "/v1/slates?name=Sunday&contest=poker&race=2030-01", 422, "invalid-input", "contest"),
         ("no name", "/v1/slates?name=&contest=fanduel-nascar-2016&race=2030-01", 422, "invalid-input", "name"),
         (

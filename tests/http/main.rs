@@ -4,6 +4,8 @@ mod bad_files;
 mod bad_jobs;
 mod bad_plugins;
 mod crash;
+mod good_plugins;
 mod real_data;
+mod results;
 mod season;
 mod server;

@@ -8,7 +8,10 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{OneOfBuilder, Ref, Schema},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -224,8 +227,15 @@ struct JobResult {
     /// How each part of the result went.
     components: Vec<Component>,
     /// The result; its fields depend on the kind.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = result_of_any_kind)]
     result: Value,
+}
+
+/// The results that the description has under these names, one per kind.
+fn result_of_any_kind() -> Schema {
+    let names = ["CalibrateResult", "SimulateResult", "OptimizeResult", "EvaluateResult"];
+    let kinds = names.into_iter().fold(OneOfBuilder::new(), |kinds, name| kinds.item(Ref::from_schema_name(name)));
+    Schema::OneOf(kinds.build())
 }
 
 /// The result of a job.

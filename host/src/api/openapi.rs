@@ -6,6 +6,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{respond::ProblemDocument, state::ApiState};
+use crate::results::{CalibrateResult, EvaluateResult, OptimizeResult, SimulateResult};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -30,7 +31,7 @@ const SHARED_FAILURES: [(&str, &str, &str); 9] = [
                        ones, choose lineups. Long work is a job: submit it, follow it, fetch its result. Every failure is an RFC 9457 \
                        problem; ids are unguessable and belong to one team."
     ),
-    components(schemas(ProblemDocument)),
+    components(schemas(ProblemDocument, CalibrateResult, SimulateResult, OptimizeResult, EvaluateResult)),
     tags(
         (name = "jobs", description = "Long work: calibrate, simulate, optimize, evaluate."),
         (name = "races", description = "Past races with results, and races to come with their entries."),

@@ -35,7 +35,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(|error| {
             let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            let field = reason.split(':').next().filter(|name| !name.contains(' ')).unwrap_or("query").to_owned();
+            let field = parameter_of(&reason).to_owned();
             Problem::new(
                 "malformed-query",
                 "The query is not valid",
@@ -45,5 +45,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             .at(field)
             .into()
         })
+    }
+}
+
+/// The parameter that a refusal names: `limit: invalid digit`, "missing field `contest`" or "unknown field `colour`".
+fn parameter_of(reason: &str) -> &str {
+    let quoted = reason.split_once(" field `").and_then(|(_, rest)| rest.split('`').next());
+    let before_colon = || reason.split_once(':').map(|(name, _)| name).filter(|name| !name.contains(' '));
+    quoted.or_else(before_colon).unwrap_or("query")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_query_names_its_parameter() {
+        assert_eq!(parameter_of("limit: invalid digit found in string"), "limit");
+        assert_eq!(parameter_of("missing field `contest`"), "contest");
+        assert_eq!(parameter_of("unknown field `colour`, expected one of `kind`, `state`"), "colour");
+        assert_eq!(parameter_of("something else"), "query");
     }
 }

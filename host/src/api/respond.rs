@@ -4,6 +4,7 @@ use std::{any::Any, time::Instant};
 
 use axum::{
     Json,
+    body::HttpBody,
     extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
@@ -61,8 +62,14 @@ pub async fn complete(mut request: Request, next: Next) -> Response {
         request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let span = tracing::info_span!("request", request.id = %request_id);
+    let has_body = !request.body().is_end_stream();
     let response = next.run(request).instrument(span.clone()).await;
-    let response = finish(response, &request_id);
+    let mut response = finish(response, &request_id);
+    if has_body && !response.status().is_success() {
+        // Part of the refused body may still be under way, and then the connection cannot be used again. Saying so keeps the
+        // client from sending its next request into a connection that is being closed.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let team = response.extensions().get::<Principal>().map_or("-", |principal| principal.team.as_str());
     span.in_scope(|| {
         tracing::info!(

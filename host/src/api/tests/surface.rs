@@ -125,6 +125,21 @@ async fn unknown_routes_and_methods_are_problems_with_a_request_id() {
 }
 
 #[tokio::test]
+async fn a_refused_body_ends_its_connection_and_a_refused_question_does_not() {
+    let server = Server::start().await;
+    let send = async |media_type, body: &'static str| {
+        let request = request(Method::POST, "/v1/jobs", &server.ours.key, Some(media_type), Body::from(body));
+        server.send(request).await
+    };
+    let refused = send("text/plain", "{}").await;
+    assert_eq!((refused.status.as_u16(), &refused.headers[header::CONNECTION]), (415, &"close".parse().unwrap()));
+    let taken = send("application/json", r#"{"kind": "calibrate"}"#).await;
+    assert!(taken.status.is_success() && !taken.headers.contains_key(header::CONNECTION));
+    let unknown = server.get("/v1/jobs/job_1").await;
+    assert!(unknown.status == StatusCode::NOT_FOUND && !unknown.headers.contains_key(header::CONNECTION));
+}
+
+#[tokio::test]
 async fn a_request_keeps_the_name_its_client_gave_it_if_the_name_is_harmless() {
     let server = Server::start().await;
     for (given, is_kept) in [("trace-7.b", true), ("a b", false), ("{\"log\":1}", false), (&*"x".repeat(65), false)] {
