@@ -75,15 +75,8 @@ pub async fn create_key(db: &Db, team: &Team, new: &NewKey) -> Result<CreatedKey
     Ok(created)
 }
 
-#[derive(sqlx::FromRow)]
-struct KeyRow {
-    id: String,
-    team_id: String,
-    scopes: String,
-    is_expired: bool,
-    is_revoked: bool,
-    is_stale: bool,
-}
+/// Key, team, scopes, then whether it is expired, revoked, and last seen used some time ago.
+type KeyRow = (String, String, String, bool, bool, bool);
 
 const FIND: &str = "SELECT id, team_id, scopes,
         COALESCE(expires_us <= now_us, FALSE) AS is_expired,
@@ -103,16 +96,15 @@ pub async fn authenticate(db: &Db, text: &str) -> Result<Principal, AuthError> {
         .fetch_optional(db.read())
         .await
         .map_err(DbError::from)?;
-    let row = row.ok_or(AuthError::Refused(Refusal::Unknown))?;
-    if row.is_revoked {
+    let (key, team, scopes, is_expired, is_revoked, is_stale) = row.ok_or(AuthError::Refused(Refusal::Unknown))?;
+    if is_revoked {
         return Err(AuthError::Refused(Refusal::Revoked));
     }
-    if row.is_expired {
+    if is_expired {
         return Err(AuthError::Refused(Refusal::Expired));
     }
-    let principal =
-        Principal { team: readable(&row.team_id)?, key: readable(&row.id)?, scopes: scope::from_text(&row.scopes) };
-    if row.is_stale {
+    let principal = Principal { team: readable(&team)?, key: readable(&key)?, scopes: scope::from_text(&scopes) };
+    if is_stale {
         touch(db, &principal.key).await;
     }
     Ok(principal)

@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod hints;
 mod lock;
+mod migrations;
 mod open;
 mod write;
 

@@ -4,13 +4,11 @@ use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt as _, time::Duration};
 
 use sqlx::{
     SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Db, DbConfig, DbError, lock::DirectoryLock};
-
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+use super::{Db, DbConfig, DbError, lock::DirectoryLock, migrations::MIGRATOR};
 
 impl Db {
     /// Opens the data directory as its only server, makes what is missing, and brings the schema up to date.

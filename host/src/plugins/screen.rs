@@ -101,12 +101,13 @@ fn features() -> WasmFeatures {
         | WasmFeatures::COMPONENT_MODEL
 }
 
-fn invalid(error: &wasmparser::Error) -> Rejection {
+fn invalid(error: &wasmparser::BinaryReaderError) -> Rejection {
+    let offset = error.offset() as u64;
     let message = clean_text(error.message(), SHOWN_BYTES).into_owned();
     if message.starts_with("unexpected end-of-file") {
-        return Rejection::Truncated { offset: error.offset(), inside: "a section".to_owned() };
+        return Rejection::Truncated { offset, inside: "a section".to_owned() };
     }
-    Rejection::Invalid { offset: error.offset(), message }
+    Rejection::Invalid { offset, message }
 }
 
 /// What the walk over the payloads has met.
