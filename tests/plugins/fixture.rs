@@ -207,7 +207,7 @@ pub fn componentize(core_text: &str, package: &str) -> Vec<u8> {
     let package = resolve.push_str("fixture.wit", package).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();
     let mut module = wat::parse_str(core_text).unwrap_or_else(|error| panic!("{error}\n{core_text}"));
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 

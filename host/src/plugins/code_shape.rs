@@ -14,7 +14,7 @@ pub fn check_function(
     limits: &PluginLimits,
 ) -> Result<wasmparser::Result<()>, Rejection> {
     let range = body.range();
-    let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let bytes = range.end - range.start;
     let limit = limits.function_body_bytes_max;
     within(&format!("the size of function {number} in bytes"), bytes, limit, "function_body_bytes_max")?;
     match Shape::of(body) {
