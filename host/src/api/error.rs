@@ -215,10 +215,10 @@ fn status_of(code: &str) -> StatusCode {
         "not-yours" | "missing-scope" => StatusCode::FORBIDDEN,
         "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
         "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "job-not-finished" | "job-cancelled" | "job-ended" | "cancelled" | "already-exists" | "conflict" => {
-            StatusCode::CONFLICT
-        }
+        "job-not-finished" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled" | "already-exists"
+        | "conflict" => StatusCode::CONFLICT,
         "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "over-quota" => StatusCode::TOO_MANY_REQUESTS,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "not-ready"
         | "overloaded"

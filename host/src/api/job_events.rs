@@ -47,7 +47,7 @@ struct EventList {
 
 /// One event.
 #[derive(Debug, Serialize, ToSchema)]
-struct EventView {
+pub(super) struct EventView {
     /// Grows with every event.
     sequence: i64,
     /// `state`, `progress`, `component` or `log`.

@@ -1,5 +1,7 @@
 //! What a client sends to submit a job: a specification, and what belongs to the job and not to its specification.
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -10,6 +12,9 @@ use super::{
     limits::ApiConfig,
 };
 use crate::domain::{problem::Problem, spec::JobSpec};
+
+/// Priorities that a job may have.
+const PRIORITIES: RangeInclusive<i64> = -100..=100;
 
 /// A job to be made: the fields of the specification of its `kind`, and these.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
@@ -28,6 +33,8 @@ pub struct JobRequest {
     pub name: Option<String>,
     /// The longest the job may run, from its first task on, in seconds.
     pub deadline_s: Option<u64>,
+    /// Orders the team's own jobs, -100..=100: higher ones begin first. 0 where absent; no job begins before another team's share.
+    pub priority: Option<i64>,
     /// What the job shall do.
     #[serde(flatten)]
     pub spec: JobSpec,
@@ -49,9 +56,10 @@ impl JobRequest {
         };
         let name = take_name(&mut fields, config)?;
         let deadline_s = take_deadline(&mut fields, config)?;
+        let priority = take_priority(&mut fields)?;
         let kind = fields.remove("kind");
         let spec = decode_spec(kind.as_ref().and_then(Value::as_str), Value::Object(fields))?;
-        Ok(Self { name, deadline_s: Some(deadline_s), spec })
+        Ok(Self { name, deadline_s: Some(deadline_s), priority: Some(priority), spec })
     }
 }
 
@@ -109,6 +117,15 @@ fn take_deadline(fields: &mut Map<String, Value>, config: &ApiConfig) -> Result<
     })
 }
 
+fn take_priority(fields: &mut Map<String, Value>) -> Result<i64, ApiError> {
+    let Some(value) = fields.remove("priority").filter(|value| !value.is_null()) else { return Ok(0) };
+    value.as_i64().filter(|priority| PRIORITIES.contains(priority)).ok_or_else(|| {
+        let limit = format!("{}..={}", PRIORITIES.start(), PRIORITIES.end());
+        let todo = format!("Send a whole number in {limit}.");
+        Problem::invalid("/priority", format!("{value} is not a priority."), todo).with_limit(limit).into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +151,9 @@ mod tests {
             (r#"{"kind": "dance"}"#, "/kind"),
             (r#"{"kind": "calibrate", "deadline_s": 0}"#, "/deadline_s"),
             (r#"{"kind": "calibrate", "deadline_s": 86401}"#, "/deadline_s"),
+            (r#"{"kind": "calibrate", "priority": 101}"#, "/priority"),
+            (r#"{"kind": "calibrate", "priority": -101}"#, "/priority"),
+            (r#"{"kind": "calibrate", "priority": "high"}"#, "/priority"),
             (r#"{"kind": "calibrate", "name": ""}"#, "/name"),
             (&long, "/name"),
             (r#"{"kind": "calibrate", "chain": 2}"#, "/chain"),

@@ -47,6 +47,11 @@ pub struct JobView {
     pub failed_attempts: Vec<AttemptView>,
     /// The longest it may run, in seconds.
     pub deadline_s: Option<u64>,
+    /// Orders the team's own jobs: higher ones begin first.
+    pub priority: i64,
+    /// Queued jobs of the team that will begin before this one; absent in lists and once it has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued_ahead: Option<u32>,
     /// What was asked for, with defaults filled in. The result's run record says which versions and hashes that meant.
     #[schema(value_type = Object)]
     pub spec: Value,
@@ -131,6 +136,8 @@ impl From<JobRow> for JobView {
             problem: row.problem,
             failed_attempts: row.failed_attempts.into_iter().map(AttemptView::from).collect(),
             deadline_s: row.deadline_s,
+            priority: row.priority,
+            queued_ahead: row.queued_ahead,
             spec: asked_for(row.spec),
             created_at: rfc3339(row.created_us),
             started_at: row.started_us.map(rfc3339),

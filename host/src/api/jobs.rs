@@ -23,11 +23,13 @@ use super::{
     job_views::JobView,
     page::{Page, bad_cursor, page_items},
     params::{Id, Query},
+    prefer::PreferWait,
     respond::{ProblemDocument, RequestId},
     state::ApiState,
 };
 use crate::{
     auth::{self, Action, AuditEntry, Principal},
+    db::WriteTx,
     domain::{
         ids::JobId,
         job::{Component, JobKind, JobState},
@@ -38,6 +40,8 @@ use crate::{
 
 /// Pause between two looks at a job that a client is asked for, in seconds.
 const POLL_S: u64 = 1;
+/// Pause before a client over its quota tries again, in seconds.
+const QUOTA_RETRY_S: u64 = 10;
 
 /// Routes of jobs.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -52,37 +56,76 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// Submit a job.
 ///
 /// The job is queued before the answer; `Location` is where to look, `Retry-After` how long to wait between looks. With an
-/// `Idempotency-Key`, sending the same request again answers with the job that the first one made.
+/// `Idempotency-Key`, sending the same request again answers with the job that the first one made. Without one, a job that would
+/// do the same as one that has not ended is refused. With `Prefer: wait=N` the answer waits for the end of the job.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely.")),
-    responses((status = 202, description = "The job is queued.", body = JobView, headers(
-        ("Location" = String, description = "The job."),
-        ("Retry-After" = u64, description = "Seconds between two looks."),
-        ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
-    )))
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely."),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
+    ),
+    responses(
+        (status = 202, description = "The job is queued.", body = JobView, headers(
+            ("Location" = String, description = "The job."),
+            ("Retry-After" = u64, description = "Seconds between two looks."),
+            ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
+        )),
+        (status = 409, description = "A job of the team that has not ended would do the same.", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "The team has as many unfinished jobs as it may.", body = ProblemDocument, content_type = "application/problem+json")
+    )
 )]
 async fn submit(
     State(state): State<ApiState>,
     Submitter(principal): Submitter,
     axum::Extension(request_id): axum::Extension<RequestId>,
     key: IdempotencyKey,
+    wait: PreferWait,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
     let asked = key.of_request(&[b"POST /v1/jobs", &bytes]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
-        return accepted(&state, &principal, &stored_id(&earlier)?).await.map(idempotency::replayed);
+        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
     let new = plan(&state, &principal, &bytes).await?;
     let mut tx = state.db().write().await?;
+    admit(&mut tx, &state, &new, asked.is_some()).await?;
     let id = jobs::submit::submit_in(&mut tx, new).await?;
     if let Some(earlier) = idempotency::record_in(&mut tx, &state, &principal, asked.as_ref(), id.as_str()).await? {
         tx.rollback().await?;
-        return accepted(&state, &principal, &stored_id(&earlier)?).await.map(idempotency::replayed);
+        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
     tx.commit().await?;
     audit(&state, &principal, Action::JobSubmitted, &id, &request_id).await;
-    accepted(&state, &principal, &id).await
+    accepted(&state, &principal, &id, wait).await
+}
+
+/// Refuses a job past the team's quota, and one that would do again what is being done. A client that sends an `Idempotency-Key`
+/// has said that this is another request, so it may.
+async fn admit(tx: &mut WriteTx, state: &ApiState, new: &NewJob, has_key: bool) -> Result<(), ApiError> {
+    if !has_key && let Some(twin) = jobs::admission::live_twin_in(tx, new).await? {
+        return Err(duplicate(&twin).into());
+    }
+    let most = state.config().live_jobs_per_team_max;
+    if jobs::admission::live_jobs_in(tx, &new.team).await? < most { Ok(()) } else { Err(over_quota(most)) }
+}
+
+fn duplicate(twin: &JobId) -> Problem {
+    Problem::new(
+        "duplicate-job",
+        "The same job is queued or running",
+        format!("The job {twin} of your team has the same specification and has not ended."),
+        format!("Follow /v1/jobs/{twin}, or send the request with an Idempotency-Key of its own to run it twice."),
+    )
+}
+
+fn over_quota(most: u32) -> ApiError {
+    let problem = Problem::new(
+        "over-quota",
+        "The team has too many jobs",
+        format!("{most} jobs of your team are queued or running."),
+        "Retry after the time in Retry-After, or cancel a job.",
+    );
+    ApiError::new(problem.with_limit(format!("{most} unfinished jobs per team"))).retry_after(QUOTA_RETRY_S)
 }
 
 async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<NewJob, ApiError> {
@@ -97,6 +140,7 @@ async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<N
         name: request.name,
         stages: planned.stages,
         deadline_s: request.deadline_s,
+        priority: request.priority.unwrap_or(0),
     })
 }
 
@@ -104,14 +148,15 @@ fn stored_id(text: &str) -> Result<JobId, ApiError> {
     text.parse().map_err(|error| ApiError::internal(&error))
 }
 
-async fn accepted(state: &ApiState, principal: &Principal, id: &JobId) -> Result<Response, ApiError> {
+async fn accepted(state: &ApiState, principal: &Principal, id: &JobId, wait: PreferWait) -> Result<Response, ApiError> {
+    wait.until_ended(state, id).await?;
     let view = JobView::from(find(state, principal, id).await?);
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(POLL_S));
-    Ok(response)
+    Ok(wait.applied(response))
 }
 
 /// What would this job take?
@@ -174,13 +219,26 @@ fn read_cursor(text: &str) -> Result<JobCursor, ApiError> {
 }
 
 /// A job.
-#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = JobId, Path)), responses((status = 200, body = JobView)))]
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", tag = "jobs",
+    params(
+        ("id" = JobId, Path),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
+    ),
+    responses((status = 200, body = JobView))
+)]
 async fn show(
     State(state): State<ApiState>,
     Reader(principal): Reader,
     Id(id): Id<JobId>,
-) -> Result<Json<JobView>, ApiError> {
-    find(&state, &principal, &id).await.map(|row| Json(row.into()))
+    wait: PreferWait,
+) -> Result<Response, ApiError> {
+    let mut row = find(&state, &principal, &id).await?;
+    if !row.state.is_terminal() {
+        wait.until_ended(&state, &id).await?;
+        row = find(&state, &principal, &id).await?;
+    }
+    Ok(wait.applied(Json(JobView::from(row)).into_response()))
 }
 
 /// Stop a job.

@@ -39,6 +39,12 @@ pub struct ApiConfig {
     pub idempotency_key_chars_max: usize,
     /// How long an `Idempotency-Key` stands for its request, in seconds.
     pub idempotency_valid_s: u64,
+    /// Jobs of one team that have not ended; one more is answered 429.
+    pub live_jobs_per_team_max: u32,
+    /// Streams of events open at the same time; one more is answered 503.
+    pub event_streams_max: usize,
+    /// Longest time that `Prefer: wait` makes a request wait, in seconds. Shorter than any request may take.
+    pub wait_s_max: u64,
 }
 
 impl Default for ApiConfig {
@@ -60,6 +66,9 @@ impl Default for ApiConfig {
             name_chars_max: 120,
             idempotency_key_chars_max: 255,
             idempotency_valid_s: 24 * 3600,
+            live_jobs_per_team_max: 1_000,
+            event_streams_max: 256,
+            wait_s_max: 20,
         }
     }
 }

@@ -4,9 +4,11 @@
 
 mod body;
 mod caller;
+mod changes;
 mod connections;
 mod contests;
 mod error;
+mod event_stream;
 mod gate;
 mod health;
 mod idempotency;
@@ -23,6 +25,7 @@ mod page;
 mod params;
 mod planner;
 mod plugins;
+mod prefer;
 mod races;
 mod respond;
 mod slate_race;
@@ -83,6 +86,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(me::routes())
         .merge(jobs::routes())
         .merge(job_events::routes())
+        .merge(event_stream::routes())
         .merge(contests::routes())
         .merge(races::routes())
         .merge(slates::routes())

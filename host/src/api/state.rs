@@ -1,11 +1,8 @@
 //! What handlers may use: their own handles, never the whole application.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::{limits::ApiConfig, planner::Planner};
 use crate::{
@@ -40,8 +37,11 @@ struct Inner {
     parts: ApiParts,
     /// One permit per request that may be handled at the same time.
     in_flight: Arc<Semaphore>,
-    /// Raised when the process begins to stop: `/readyz` then fails, so that load balancers look elsewhere.
-    is_draining: AtomicBool,
+    /// One permit per stream of events that may be open at the same time.
+    event_streams: Arc<Semaphore>,
+    /// Raised when the process begins to stop: `/readyz` then fails, so that load balancers look elsewhere, and nobody is kept
+    /// waiting for a job.
+    is_draining: watch::Sender<bool>,
 }
 
 impl ApiState {
@@ -49,7 +49,8 @@ impl ApiState {
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
         let in_flight = Arc::new(Semaphore::new(parts.config.requests_in_flight_max));
-        Self(Arc::new(Inner { parts, in_flight, is_draining: AtomicBool::new(false) }))
+        let event_streams = Arc::new(Semaphore::new(parts.config.event_streams_max));
+        Self(Arc::new(Inner { parts, in_flight, event_streams, is_draining: watch::Sender::new(false) }))
     }
 
     /// Rows.
@@ -100,14 +101,25 @@ impl ApiState {
         &self.0.in_flight
     }
 
-    /// Makes `/readyz` fail from now on; requests are still answered.
+    /// Permits of streams of events that may be open at the same time.
+    #[must_use]
+    pub(super) fn event_streams(&self) -> &Arc<Semaphore> {
+        &self.0.event_streams
+    }
+
+    /// Makes `/readyz` fail and ends all waiting from now on; requests are still answered.
     pub fn begin_draining(&self) {
-        self.0.is_draining.store(true, Ordering::Relaxed);
+        self.0.is_draining.send_replace(true);
+    }
+
+    /// Becomes true with [`ApiState::begin_draining`].
+    pub(super) fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.is_draining.subscribe()
     }
 
     /// Whether [`ApiState::begin_draining`] was called.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.is_draining.load(Ordering::Relaxed)
+        *self.0.is_draining.borrow()
     }
 }

@@ -15,7 +15,7 @@ pub use self::{
     keys::{CreatedKey, NewKey, Principal, authenticate, create_key, revoke_key},
     scope::{Scope, UnknownScope},
     secret::{ApiKey, MalformedKey},
-    teams::{Team, create_team, find_or_create_team, find_team, team_name},
+    teams::{Team, WEIGHT_MAX, create_team, find_or_create_team, find_team, set_weight, team_name},
 };
 use crate::db::DbError;
 
@@ -28,6 +28,9 @@ pub enum AuthError {
     /// The name is taken, empty or too long. Choose another one.
     #[error("{0}")]
     InvalidName(String),
+    /// A team's weight out of its range. Choose one within it.
+    #[error("a team's weight is in 1..={WEIGHT_MAX}, not {0}")]
+    InvalidWeight(u32),
     /// A team or key that does not exist. Check its name or id.
     #[error("there is no {0}")]
     Unknown(String),

@@ -8,6 +8,8 @@ use crate::{
 
 /// Longest name of a team, in characters.
 const NAME_CHARS_MAX: usize = 80;
+/// Largest weight of a team.
+pub const WEIGHT_MAX: u32 = 1_000;
 
 /// A team.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +65,22 @@ pub async fn find_or_create_team(db: &Db, name: &str) -> Result<Team, AuthError>
         Some(team) => Ok(team),
         None => create_team(db, name).await,
     }
+}
+
+const SET_WEIGHT: &str = "UPDATE teams SET weight = $2 WHERE name = $1";
+
+/// Sets the team's share of the workers beside the other teams' weights, in 1..=[`WEIGHT_MAX`]; a new team has 1.
+///
+/// # Errors
+/// [`AuthError::InvalidWeight`] outside that range, [`AuthError::Unknown`] where there is no such team.
+pub async fn set_weight(db: &Db, name: &str, weight: u32) -> Result<(), AuthError> {
+    if !(1..=WEIGHT_MAX).contains(&weight) {
+        return Err(AuthError::InvalidWeight(weight));
+    }
+    let mut tx = db.write().await?;
+    let set = sqlx::query(SET_WEIGHT).bind(name.trim()).bind(weight).execute(&mut *tx).await.map_err(DbError::from)?;
+    tx.commit().await?;
+    if set.rows_affected() == 1 { Ok(()) } else { Err(AuthError::Unknown(format!("team `{name}`"))) }
 }
 
 const NAME: &str = "SELECT name FROM teams WHERE id = $1";

@@ -82,3 +82,22 @@ async fn a_name_that_is_taken_empty_or_too_long_makes_no_team() {
     let teams: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM teams").fetch_one(db.read()).await.unwrap();
     assert_eq!(teams, 1);
 }
+
+#[tokio::test]
+async fn a_weight_is_set_within_its_range_and_on_known_teams_only() {
+    let (_directory, db) = open_temporary().await;
+    let team = create_team(&db, "Pit Wall").await.unwrap();
+    for weight in [1, WEIGHT_MAX] {
+        set_weight(&db, " Pit Wall ", weight).await.unwrap();
+        let stored: i64 = sqlx::query_scalar("SELECT weight FROM teams WHERE id = $1")
+            .bind(team.id.as_str())
+            .fetch_one(db.read())
+            .await
+            .unwrap();
+        assert_eq!(stored, i64::from(weight));
+    }
+    for weight in [0, WEIGHT_MAX + 1] {
+        assert!(matches!(set_weight(&db, "Pit Wall", weight).await, Err(AuthError::InvalidWeight(_))), "{weight}");
+    }
+    assert!(matches!(set_weight(&db, "Pit Crew", 2).await, Err(AuthError::Unknown(_))));
+}

@@ -11,6 +11,7 @@ mod scratch;
 mod serve;
 mod settings;
 mod table;
+mod team;
 mod watch;
 
 use std::process::ExitCode;
@@ -36,6 +37,9 @@ enum Command {
     /// Make and revoke API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Decide about teams: their share of the workers.
+    #[command(subcommand)]
+    Team(team::TeamCommand),
     /// Upload race results or a slate to a server.
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -56,6 +60,7 @@ impl Command {
             Self::Demo(args) => demo::run(&args)?,
             Self::Serve(args) => serve::run(&args)?,
             Self::Key(command) => command.run()?,
+            Self::Team(command) => command.run()?,
             Self::Import(command) => command.run()?,
             Self::Job(command) => command.run()?,
             Self::Plugin(command) => command.run()?,

@@ -14,8 +14,13 @@ macro_rules! migration {
     };
 }
 
-const FILES: [(i64, &str, &str); 4] =
-    [migration!(1, "jobs"), migration!(2, "catalog"), migration!(3, "auth"), migration!(4, "idempotency")];
+const FILES: [(i64, &str, &str); 5] = [
+    migration!(1, "jobs"),
+    migration!(2, "catalog"),
+    migration!(3, "auth"),
+    migration!(4, "idempotency"),
+    migration!(5, "fair_share"),
+];
 
 /// All migrations, oldest first.
 pub static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {

@@ -7,6 +7,7 @@ use super::{
     error::JobsError,
     events::{self, EventKind},
     lease::Lease,
+    limits::ClaimTerms,
     runner::ClaimedTask,
 };
 use crate::{
@@ -34,13 +35,15 @@ pub(super) struct Loaded {
     pub(super) is_cancelled: bool,
 }
 
-/// Claims the next task: highest priority first, then the oldest job. `None` where nothing can be claimed.
-pub(super) async fn claim(db: &Db, worker: &str, lease_us: i64) -> Result<Option<Claim>, JobsError> {
+/// Claims the next task: of the team that uses the least of its share, highest priority first, then the oldest job. `None`
+/// where nothing can be claimed.
+pub(super) async fn claim(db: &Db, worker: &str, terms: ClaimTerms) -> Result<Option<Claim>, JobsError> {
     let mut tx = db.write().await?;
-    let Some(lease) = take_lease(&mut tx, db.session(), worker, lease_us).await? else {
+    let Some(lease) = take_lease(&mut tx, db.session(), worker, terms).await? else {
         tx.rollback().await?;
         return Ok(None);
     };
+    note_claim(&mut tx, &lease).await?;
     open_attempt(&mut tx, &lease, worker).await?;
     start_job(&mut tx, &lease.job).await?;
     let deadline_in_us = deadline_in_us(&mut tx, &lease.job).await?;
@@ -48,6 +51,9 @@ pub(super) async fn claim(db: &Db, worker: &str, lease_us: i64) -> Result<Option
     Ok(Some(Claim { lease, deadline_in_us }))
 }
 
+/// The team comes first: whoever submits a thousand jobs waits behind its own, not everybody behind them. Running tasks divided
+/// by weight is what a team uses of its share. Among equals, the waiting time times the weight decides; that also shares a
+/// single worker by weight, where nothing ever runs at the moment of a claim.
 const TAKE_LEASE: &str = "
     UPDATE tasks
     SET state = 'running', lease_epoch = lease_epoch + 1, lease_owner = $1, lease_session = $2,
@@ -55,13 +61,45 @@ const TAKE_LEASE: &str = "
     WHERE id = (
         SELECT id FROM tasks
         WHERE state = 'ready' AND not_before_us <= (SELECT now_us FROM clock)
+            AND team_id = (
+                SELECT waiting.id FROM (
+                    SELECT teams.id, teams.weight, (SELECT now_us FROM clock) - teams.last_claim_us AS waited_us,
+                        (SELECT COUNT(*) FROM tasks WHERE team_id = teams.id AND state = 'running') AS running
+                    FROM teams
+                    WHERE EXISTS (
+                        SELECT 1 FROM tasks WHERE team_id = teams.id AND state = 'ready'
+                            AND not_before_us <= (SELECT now_us FROM clock))
+                ) AS waiting
+                WHERE waiting.running < $4
+                ORDER BY CAST(waiting.running AS DOUBLE PRECISION) / waiting.weight,
+                    waiting.waited_us * waiting.weight DESC, waiting.id
+                LIMIT 1)
         ORDER BY priority DESC, job_created_us, job_id, position
         LIMIT 1)
     RETURNING id, job_id, stage, lease_epoch";
 
-async fn take_lease(tx: &mut WriteTx, session: &str, worker: &str, lease_us: i64) -> Result<Option<Lease>, JobsError> {
-    let row = sqlx::query(TAKE_LEASE).bind(worker).bind(session).bind(lease_us).fetch_optional(&mut **tx).await?;
+async fn take_lease(
+    tx: &mut WriteTx,
+    session: &str,
+    worker: &str,
+    terms: ClaimTerms,
+) -> Result<Option<Lease>, JobsError> {
+    let row = sqlx::query(TAKE_LEASE)
+        .bind(worker)
+        .bind(session)
+        .bind(terms.lease_us)
+        .bind(terms.running_per_team_max)
+        .fetch_optional(&mut **tx)
+        .await?;
     row.as_ref().map(Lease::read).transpose()
+}
+
+const NOTE_CLAIM: &str = "
+    UPDATE teams SET last_claim_us = (SELECT now_us FROM clock) WHERE id = (SELECT team_id FROM tasks WHERE id = $1)";
+
+async fn note_claim(tx: &mut WriteTx, lease: &Lease) -> Result<(), JobsError> {
+    sqlx::query(NOTE_CLAIM).bind(lease.task.as_str()).execute(&mut **tx).await?;
+    Ok(())
 }
 
 const OPEN_ATTEMPT: &str = "

@@ -37,6 +37,8 @@ pub struct JobsConfig {
     pub progress_ms: u64,
     /// Log lines of one attempt that are kept; the rest is dropped and the drop is logged.
     pub log_lines_max: u32,
+    /// Tasks of one team that run at the same time, over all workers; 0 means no limit. Further ones wait in the queue.
+    pub running_per_team_max: u32,
 }
 
 impl Default for JobsConfig {
@@ -51,6 +53,7 @@ impl Default for JobsConfig {
             retry_backoff_ms_max: 60_000,
             progress_ms: 250,
             log_lines_max: 1_000,
+            running_per_team_max: 0,
         }
     }
 }
@@ -73,6 +76,14 @@ impl JobsConfig {
         self.heartbeat() * HEARTBEATS_PER_LEASE
     }
 
+    pub(super) fn claim_terms(&self) -> ClaimTerms {
+        let running_per_team_max = match self.running_per_team_max {
+            0 => i64::MAX,
+            most => i64::from(most),
+        };
+        ClaimTerms { lease_us: self.lease_us(), running_per_team_max }
+    }
+
     pub(super) fn lease_us(&self) -> i64 {
         microseconds(self.lease())
     }
@@ -84,6 +95,15 @@ impl JobsConfig {
         let full_ms = self.retry_backoff_ms.saturating_mul(1 << doublings).min(self.retry_backoff_ms_max);
         Duration::from_millis(full_ms).mul_f64(0.5 + 0.5 * roll.clamp(0.0, 1.0))
     }
+}
+
+/// What a claim is made under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ClaimTerms {
+    /// How long the lease lasts, in microseconds.
+    pub(super) lease_us: i64,
+    /// A team that runs this many tasks gets no further one.
+    pub(super) running_per_team_max: i64,
 }
 
 pub(super) fn microseconds(duration: Duration) -> i64 {

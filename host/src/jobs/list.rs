@@ -45,7 +45,7 @@ pub struct JobPage {
 }
 
 const LIST: &str = "
-    SELECT id, team_id, key_id, kind, name, spec, state, cancel_requested_us, deadline_s, created_us, started_us,
+    SELECT id, team_id, key_id, kind, name, spec, state, cancel_requested_us, deadline_s, priority, created_us, started_us,
         finished_us, progress, components, problem, (SELECT now_us FROM clock) AS now_us
     FROM jobs
     WHERE team_id = $1

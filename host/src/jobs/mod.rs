@@ -4,6 +4,7 @@
 //! A job is a row with stages, a stage is a row with tasks, a task is what a worker leases. Everything that a worker writes about a
 //! task names the epoch of its lease, so a worker that was presumed dead and comes back changes nothing.
 
+pub mod admission;
 mod attempt;
 pub mod cancel;
 mod claim;

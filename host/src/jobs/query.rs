@@ -41,6 +41,10 @@ pub struct JobRow {
     pub name: Option<String>,
     /// How long it may run, in seconds.
     pub deadline_s: Option<u64>,
+    /// Orders the team's own jobs: higher ones are claimed first.
+    pub priority: i64,
+    /// Jobs of the team that are queued too and will be claimed before this one; `None` in lists and once it has begun.
+    pub queued_ahead: Option<u32>,
     /// When it was submitted.
     pub created_us: i64,
     /// When its first task was claimed.
@@ -115,7 +119,7 @@ pub struct JobResult {
 }
 
 const GET: &str = "
-    SELECT id, team_id, key_id, kind, name, spec, state, cancel_requested_us, deadline_s, created_us, started_us,
+    SELECT id, team_id, key_id, kind, name, spec, state, cancel_requested_us, deadline_s, priority, created_us, started_us,
         finished_us, progress, components, problem, (SELECT now_us FROM clock) AS now_us
     FROM jobs WHERE id = $1";
 
@@ -132,12 +136,32 @@ pub async fn get(db: &Db, job: &JobId) -> Result<JobRow, JobsError> {
     let stages = sqlx::query(STAGES).bind(job.as_str()).fetch_all(&mut *snapshot).await?;
     found.stages = stages.iter().map(read_stage).collect::<Result<_, _>>()?;
     found.failed_attempts = failed_attempts(&mut snapshot, job).await?;
+    if found.state == JobState::Queued {
+        let ahead = sqlx::query_scalar(QUEUED_AHEAD).bind(job.as_str()).fetch_one(&mut *snapshot).await?;
+        found.queued_ahead = Some(small(ahead));
+    }
     snapshot.rollback().await?;
     Ok(found)
 }
 
+const QUEUED_AHEAD: &str = "
+    SELECT COUNT(*) FROM jobs AS ahead JOIN jobs AS own ON ahead.team_id = own.team_id
+    WHERE own.id = $1 AND ahead.state = 'queued'
+        AND (-ahead.priority, ahead.created_us, ahead.id) < (-own.priority, own.created_us, own.id)";
+
 const STAGES: &str = "
     SELECT name, state, tasks_total, tasks_done, progress, note FROM stages WHERE job_id = $1 ORDER BY ordinal";
+
+const STATE: &str = "SELECT state FROM jobs WHERE id = $1";
+
+/// A job's state alone, for those who wait for it.
+///
+/// # Errors
+/// [`JobsError::UnknownJob`], or [`JobsError::Db`].
+pub async fn state(db: &Db, job: &JobId) -> Result<JobState, JobsError> {
+    let row = sqlx::query(STATE).bind(job.as_str()).fetch_optional(db.read()).await?;
+    read_state(&row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?)
+}
 
 const RESULT: &str = "SELECT state, result, components, problem FROM jobs WHERE id = $1";
 
@@ -214,6 +238,8 @@ pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
         spec: read_json(row, "spec", "jobs.spec")?,
         name: row.try_get("name")?,
         deadline_s: deadline_s.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
+        priority: row.try_get("priority")?,
+        queued_ahead: None,
         created_us: row.try_get("created_us")?,
         started_us,
         finished_us: row.try_get("finished_us")?,

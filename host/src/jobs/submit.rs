@@ -1,6 +1,7 @@
 //! Submitting a job: one transaction, and the queue has it for good. No hand-off follows that a crash could prevent.
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     error::JobsError,
@@ -32,6 +33,20 @@ pub struct NewJob {
     pub stages: Vec<NewStage>,
     /// The longest it may run, from its first claim, in seconds.
     pub deadline_s: Option<u64>,
+    /// Orders the team's own jobs: higher ones are claimed first.
+    pub priority: i64,
+}
+
+impl NewJob {
+    /// Hash of what the job would do: two jobs of a team with equal hashes would have equal results.
+    #[must_use]
+    pub fn plan_hash(&self) -> String {
+        let mut digest = Sha256::new();
+        digest.update(self.kind.as_str());
+        digest.update([0]);
+        digest.update(self.spec.to_string());
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// One stage: its tasks may run side by side; the next stage starts when all have succeeded.
@@ -67,7 +82,7 @@ pub async fn submit_in(tx: &mut WriteTx, job: NewJob) -> Result<JobId, JobsError
     let created_us = insert_job(tx, &id, &job).await?;
     for (ordinal, stage) in job.stages.iter().enumerate() {
         insert_stage(tx, &id, ordinal, stage).await?;
-        insert_tasks(tx, &id, created_us, ordinal, stage).await?;
+        insert_tasks(tx, &id, &job, created_us, ordinal).await?;
     }
     events::append(tx, &id, EventKind::State, &json!({ "state": JobState::Queued })).await?;
     tx.hint(Hint::TaskReady);
@@ -102,8 +117,8 @@ fn check_plan(job: &NewJob) -> Result<(), JobsError> {
 }
 
 const INSERT_JOB: &str = "
-    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, created_us)
-    VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, (SELECT now_us FROM clock))
+    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, created_us)
+    VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, (SELECT now_us FROM clock))
     RETURNING created_us";
 
 async fn insert_job(tx: &mut WriteTx, id: &JobId, job: &NewJob) -> Result<i64, JobsError> {
@@ -115,6 +130,8 @@ async fn insert_job(tx: &mut WriteTx, id: &JobId, job: &NewJob) -> Result<i64, J
         .bind(job.name.as_deref())
         .bind(job.spec.to_string())
         .bind(job.deadline_s.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)))
+        .bind(job.priority)
+        .bind(job.plan_hash())
         .fetch_one(&mut **tx)
         .await;
     inserted.map_err(|error| match crate::db::DbError::from(error) {
@@ -140,25 +157,27 @@ async fn insert_stage(tx: &mut WriteTx, job: &JobId, ordinal: usize, stage: &New
 }
 
 const INSERT_TASK: &str = "
-    INSERT INTO tasks (id, job_id, stage, position, input, state, priority, job_created_us)
-    VALUES ($1, $2, $3, $4, $5, $6, 0, $7)";
+    INSERT INTO tasks (id, job_id, stage, position, input, state, priority, job_created_us, team_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 async fn insert_tasks(
     tx: &mut WriteTx,
-    job: &JobId,
+    id: &JobId,
+    job: &NewJob,
     created_us: i64,
     ordinal: usize,
-    stage: &NewStage,
 ) -> Result<(), JobsError> {
-    for (position, input) in stage.tasks.iter().enumerate() {
+    for (position, input) in job.stages[ordinal].tasks.iter().enumerate() {
         sqlx::query(INSERT_TASK)
             .bind(TaskId::random().as_str())
-            .bind(job.as_str())
+            .bind(id.as_str())
             .bind(ordinal as i64)
             .bind(position as i64)
             .bind(input.to_string())
             .bind(if ordinal == 0 { "ready" } else { "waiting" })
+            .bind(job.priority)
             .bind(created_us)
+            .bind(job.team.as_str())
             .execute(&mut **tx)
             .await?;
     }

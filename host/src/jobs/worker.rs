@@ -204,7 +204,7 @@ fn next_claim(shared: &Shared, worker: &str) -> Option<(Claim, Instant)> {
             return None;
         }
         let sent = Instant::now();
-        match shared.runtime.block_on(claim::claim(&shared.db, worker, shared.config.lease_us())) {
+        match shared.runtime.block_on(claim::claim(&shared.db, worker, shared.config.claim_terms())) {
             Ok(Some(claim)) => return Some((claim, sent)),
             Ok(None) => {
                 // Elapsed or woken, the next step is the same.

@@ -1,13 +1,19 @@
 //! Jobs over HTTP: accepted, seen by their team only, cancelled, and never answered 200 without a result.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::{
     domain::ids::JobId,
     jobs::{self, NewJob},
 };
 
-async fn submitted(server: &Server) -> String {
-    let answer = server.post("/v1/jobs", &json!({ "kind": "calibrate", "name": "first", "deadline_s": 60 })).await;
+/// Submits a job that is unlike all before.
+pub(super) async fn submitted(server: &Server) -> String {
+    static SEED: AtomicU64 = AtomicU64::new(100);
+    let seed = SEED.fetch_add(1, Ordering::Relaxed);
+    let spec = json!({ "kind": "calibrate", "name": "first", "deadline_s": 60, "seed": seed });
+    let answer = server.post("/v1/jobs", &spec).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     answer.body["id"].as_str().unwrap().to_owned()
 }
@@ -69,13 +75,17 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
         let stages = vec![NewStage { name: "only".to_owned(), weight: 1.0, tasks: vec![json!({})] }];
         let team = server.theirs.team.id.clone();
         let kind = crate::domain::job::JobKind::Calibrate;
-        let job = NewJob { team, key: None, kind, spec: json!({}), name: None, stages, deadline_s: None };
+        let job = NewJob { team, key: None, kind, spec: json!({}), name: None, stages, deadline_s: None, priority: 0 };
         jobs::submit::submit(server.state.db(), job).await.unwrap()
     };
     let unknown = JobId::random();
-    for (method, suffix) in
-        [(Method::GET, ""), (Method::GET, "/result"), (Method::GET, "/events"), (Method::POST, "/cancel")]
-    {
+    for (method, suffix) in [
+        (Method::GET, ""),
+        (Method::GET, "/result"),
+        (Method::GET, "/events"),
+        (Method::GET, "/events/stream"),
+        (Method::POST, "/cancel"),
+    ] {
         for (id, status, code) in [
             (foreign.as_str(), StatusCode::FORBIDDEN, "not-yours"),
             (unknown.as_str(), StatusCode::NOT_FOUND, "not-found"),

@@ -7,6 +7,7 @@ mod idempotency;
 mod jobs;
 mod schemas;
 mod surface;
+mod waiting;
 
 use std::sync::Arc;
 

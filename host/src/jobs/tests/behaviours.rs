@@ -23,6 +23,15 @@ macro_rules! behaviours {
                 a_restart_takes_over_at_once_with_the_last_checkpoint,
                 recovery_leaves_the_tasks_of_its_own_process_alone,
             }
+            share {
+                many_workers_are_shared_by_weight,
+                a_single_worker_is_shared_by_weight_too,
+                a_thousand_tasks_of_one_team_do_not_delay_another_team,
+                a_team_at_its_limit_waits_and_the_others_do_not,
+                higher_priorities_begin_first_and_know_how_many_are_ahead,
+                a_priority_is_worth_nothing_beside_another_team,
+                a_live_twin_is_found_until_it_ends,
+            }
             retry {
                 a_task_may_fail_one_time_less_than_the_limit,
                 a_task_that_fails_as_often_as_allowed_fails_its_job_with_the_history,

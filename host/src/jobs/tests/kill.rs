@@ -97,8 +97,16 @@ async fn submit_one(db: &Db) -> JobId {
         .unwrap();
     tx.commit().await.unwrap();
     let stages = vec![NewStage { name: "add".to_owned(), weight: 1.0, tasks: vec![json!(null)] }];
-    let job =
-        NewJob { team, key: None, kind: JobKind::Simulate, spec: json!({}), name: None, stages, deadline_s: None };
+    let job = NewJob {
+        team,
+        key: None,
+        kind: JobKind::Simulate,
+        spec: json!({}),
+        name: None,
+        stages,
+        deadline_s: None,
+        priority: 0,
+    };
     submit::submit(db, job).await.unwrap()
 }
 

@@ -19,6 +19,7 @@ use crate::{
         events::{self, Event, EventKind},
         finish::{self, Verdict},
         lease::Lease,
+        limits::ClaimTerms,
         query::{self, JobRow},
         submit,
     },
@@ -70,6 +71,7 @@ impl Store {
             name: Some("a test".to_owned()),
             stages: stages.collect(),
             deadline_s: None,
+            priority: 0,
         }
     }
 
@@ -78,12 +80,12 @@ impl Store {
     }
 
     pub(super) async fn claim(&self) -> Option<Claim> {
-        claim::claim(&self.db, "a worker", MINUTE_US).await.unwrap()
+        claim::claim(&self.db, "a worker", terms(MINUTE_US)).await.unwrap()
     }
 
     /// Claims with a lease that has ended already.
     pub(super) async fn claim_expired(&self) -> Option<Claim> {
-        claim::claim(&self.db, "a slow worker", -1).await.unwrap()
+        claim::claim(&self.db, "a slow worker", terms(-1)).await.unwrap()
     }
 
     pub(super) async fn claim_lease(&self) -> Lease {
@@ -147,7 +149,12 @@ pub(super) async fn wait_for_end(db: &Db, job: &JobId) -> JobRow {
     tokio::time::timeout(PATIENCE, ended).await.expect("the job to end")
 }
 
-async fn add_team(db: &Db) -> TeamId {
+/// A lease of this long, and no limit on what a team may run.
+pub(super) fn terms(lease_us: i64) -> ClaimTerms {
+    ClaimTerms { lease_us, running_per_team_max: i64::MAX }
+}
+
+pub(super) async fn add_team(db: &Db) -> TeamId {
     let team = TeamId::random();
     let mut tx = db.write().await.unwrap();
     sqlx::query("INSERT INTO teams (id, name, created_us) VALUES ($1, $1, 0)")

@@ -13,7 +13,7 @@ use crate::{
         lease::{self, Renewal, Report},
         query, reconcile,
         state::AttemptOutcome,
-        tests::store::{Store, patient, problem, result_of},
+        tests::store::{Store, patient, problem, result_of, terms},
     },
 };
 
@@ -25,7 +25,7 @@ pub(in crate::jobs::tests) async fn a_task_is_claimed_once_however_many_want_it(
             let db = store.db.clone();
             tokio::spawn(async move {
                 let mut tasks = Vec::new();
-                while let Some(claim) = claim::claim(&db, "one of many", 60_000_000).await.unwrap() {
+                while let Some(claim) = claim::claim(&db, "one of many", terms(60_000_000)).await.unwrap() {
                     tasks.push(claim.lease.task);
                 }
                 tasks

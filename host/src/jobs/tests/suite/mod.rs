@@ -5,4 +5,5 @@ pub(super) mod lease;
 pub(super) mod plan;
 pub(super) mod read;
 pub(super) mod retry;
+pub(super) mod share;
 pub(super) mod worker;

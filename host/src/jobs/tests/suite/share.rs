@@ -1,0 +1,128 @@
+//! Who gets the next worker: teams by weight, a team's own jobs by priority.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    domain::ids::{JobId, TeamId},
+    jobs::{
+        NewJob, admission, claim,
+        finish::Verdict,
+        limits::ClaimTerms,
+        submit,
+        tests::store::{Store, add_team, result_of, terms},
+    },
+};
+
+/// Another team with this weight, and its job of so many tasks.
+async fn rival(store: &Store, weight: i64, tasks: usize) -> (TeamId, JobId) {
+    let team = add_team(&store.db).await;
+    let mut tx = store.db.write().await.unwrap();
+    sqlx::query("UPDATE teams SET weight = $2 WHERE id = $1")
+        .bind(team.as_str())
+        .bind(weight)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let plan = NewJob { team: team.clone(), ..store.plan(&[tasks, 1]) };
+    let job = submit::submit(&store.db, plan).await.unwrap();
+    (team, job)
+}
+
+async fn prioritised(store: &Store, priority: i64) -> JobId {
+    submit::submit(&store.db, NewJob { priority, ..store.plan(&[1]) }).await.unwrap()
+}
+
+pub(in crate::jobs::tests) async fn many_workers_are_shared_by_weight(store: Store) {
+    let ours = store.submit(&[100, 1]).await;
+    let (_, theirs) = rival(&store, 3, 100).await;
+    let mut claimed = [0, 0];
+    for _ in 0..16 {
+        let lease = store.claim_lease().await;
+        assert!(lease.job == ours || lease.job == theirs);
+        claimed[usize::from(lease.job == theirs)] += 1;
+    }
+    assert_eq!(claimed, [4, 12]);
+}
+
+pub(in crate::jobs::tests) async fn a_single_worker_is_shared_by_weight_too(store: Store) {
+    store.submit(&[100, 1]).await;
+    let (_, theirs) = rival(&store, 3, 100).await;
+    let mut claimed = [0, 0];
+    for _ in 0..24 {
+        let lease = store.claim_lease().await;
+        claimed[usize::from(lease.job == theirs)] += 1;
+        // The clock has steps of a millisecond, and a task takes longer than that.
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        store.record(&lease, Verdict::Done(json!(null))).await;
+    }
+    assert!((5..=9).contains(&claimed[0]), "{claimed:?}");
+}
+
+pub(in crate::jobs::tests) async fn a_thousand_tasks_of_one_team_do_not_delay_another_team(store: Store) {
+    store.submit(&[1000, 1]).await;
+    let first = store.claim_lease().await;
+    let (_, theirs) = rival(&store, 1, 1).await;
+    let second = store.claim_lease().await;
+    assert!(first.job != theirs && second.job == theirs);
+}
+
+pub(in crate::jobs::tests) async fn a_team_at_its_limit_waits_and_the_others_do_not(store: Store) {
+    let ours = store.submit(&[4, 1]).await;
+    let (_, theirs) = rival(&store, 1, 4).await;
+    let two = ClaimTerms { running_per_team_max: 2, ..terms(60_000_000) };
+    let mut claimed = Vec::new();
+    while let Some(claim) = claim::claim(&store.db, "a worker", two).await.unwrap() {
+        claimed.push(claim.lease);
+    }
+    let of = |job: &JobId| claimed.iter().filter(|lease| lease.job == *job).count();
+    assert_eq!((of(&ours), of(&theirs)), (2, 2));
+    let done = claimed.iter().find(|lease| lease.job == ours).unwrap();
+    store.record(done, Verdict::Done(json!(null))).await;
+    let next = claim::claim(&store.db, "a worker", two).await.unwrap().unwrap();
+    assert_eq!(next.lease.job, ours);
+}
+
+pub(in crate::jobs::tests) async fn higher_priorities_begin_first_and_know_how_many_are_ahead(store: Store) {
+    let normal = prioritised(&store, 0).await;
+    let low = prioritised(&store, -5).await;
+    let high = prioritised(&store, 9).await;
+    for (job, ahead) in [(&high, 0), (&normal, 1), (&low, 2)] {
+        let row = store.job(job).await;
+        assert_eq!(row.queued_ahead, Some(ahead), "priority {}", row.priority);
+    }
+    for job in [&high, &normal, &low] {
+        let lease = store.claim_lease().await;
+        assert_eq!(lease.job, *job);
+        assert_eq!(store.job(job).await.queued_ahead, None);
+        store.record(&lease, Verdict::Done(result_of(json!("fine")))).await;
+    }
+}
+
+pub(in crate::jobs::tests) async fn a_priority_is_worth_nothing_beside_another_team(store: Store) {
+    prioritised(&store, 100).await;
+    prioritised(&store, 100).await;
+    let (_, theirs) = rival(&store, 1, 1).await;
+    let claimed = [store.claim_lease().await.job, store.claim_lease().await.job];
+    assert!(claimed.contains(&theirs));
+}
+
+pub(in crate::jobs::tests) async fn a_live_twin_is_found_until_it_ends(store: Store) {
+    let twin = store.submit(&[1]).await;
+    let other = NewJob { spec: json!({ "seed": 8 }), ..store.plan(&[1]) };
+    let foreign = NewJob { team: add_team(&store.db).await, ..store.plan(&[1]) };
+    let mut tx = store.db.write().await.unwrap();
+    assert_eq!(admission::live_twin_in(&mut tx, &store.plan(&[1])).await.unwrap(), Some(twin));
+    assert_eq!(admission::live_twin_in(&mut tx, &other).await.unwrap(), None);
+    assert_eq!(admission::live_twin_in(&mut tx, &foreign).await.unwrap(), None);
+    assert_eq!(admission::live_jobs_in(&mut tx, &store.team).await.unwrap(), 1);
+    tx.rollback().await.unwrap();
+
+    store.finish_all().await;
+    let mut tx = store.db.write().await.unwrap();
+    assert_eq!(admission::live_twin_in(&mut tx, &store.plan(&[1])).await.unwrap(), None);
+    assert_eq!(admission::live_jobs_in(&mut tx, &store.team).await.unwrap(), 0);
+    tx.rollback().await.unwrap();
+}
