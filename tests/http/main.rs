@@ -4,6 +4,7 @@ mod bad_files;
 mod bad_jobs;
 mod bad_plugins;
 mod crash;
+mod drain;
 mod good_plugins;
 mod real_data;
 mod results;

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
 };
 
@@ -52,6 +52,20 @@ impl Server {
         let spare = tempfile::tempdir().unwrap();
         let directory = std::mem::replace(&mut self.directory, spare);
         Self::start_on(directory)
+    }
+
+    /// Waits until the server has ended by itself, says how, and starts another on its data.
+    pub fn wait_and_start_again(mut self) -> (ExitStatus, Self) {
+        let status = self.process.wait().unwrap();
+        let spare = tempfile::tempdir().unwrap();
+        let directory = std::mem::replace(&mut self.directory, spare);
+        (status, Self::start_on(directory))
+    }
+
+    /// Asks the server to stop as the operating system does.
+    pub fn terminate(&self) {
+        let stopped = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
+        assert!(stopped.success());
     }
 
     fn start_on(directory: TempDir) -> Self {

@@ -1,6 +1,6 @@
 //! Who calls: turns the `Authorization` header into a [`Principal`], once per request, and hands it to handlers by scope.
 //!
-//! A handler takes [`Reader`], [`Submitter`] or [`Publisher`]; it cannot get at the team without one of them, so no handler can forget
+//! A handler takes [`Reader`], [`Submitter`], [`Publisher`] or [`Operator`]; it cannot get at the team without one of them, so no handler can forget
 //! to ask for a scope.
 
 use axum::{
@@ -83,6 +83,12 @@ caller!(
     /// A caller whose key may bring code.
     Publisher,
     Scope::Admin
+);
+
+caller!(
+    /// A caller whose key may run the server.
+    Operator,
+    Scope::Operate
 );
 
 /// Whether `owner` is the caller's team.

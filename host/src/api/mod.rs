@@ -2,6 +2,7 @@
 //!
 //! Every route but health and the API description needs a key, and every id is checked for its owner.
 
+mod admin;
 mod body;
 mod caller;
 mod changes;
@@ -84,6 +85,7 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
 fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
     let quick = OpenApiRouter::new()
         .merge(me::routes())
+        .merge(admin::routes())
         .merge(jobs::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())

@@ -40,6 +40,7 @@ const SHARED_FAILURES: [(&str, &str, &str); 9] = [
         (name = "models", description = "Fitted models and their posterior draws."),
         (name = "plugins", description = "Calibrators, generators and constraints, as WebAssembly components."),
         (name = "team", description = "Who the key belongs to."),
+        (name = "operator", description = "What an operator asks of the server itself."),
         (name = "health", description = "Is the service alive and ready?")
     )
 )]

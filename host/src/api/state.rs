@@ -112,6 +112,15 @@ impl ApiState {
         self.0.is_draining.send_replace(true);
     }
 
+    /// Ready once [`ApiState::begin_draining`] was called.
+    pub fn drain_requested(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.stopping();
+        async move {
+            // The sender lives as long as the state; should it be gone, there is nothing left to serve either.
+            let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+        }
+    }
+
     /// Becomes true with [`ApiState::begin_draining`].
     pub(super) fn stopping(&self) -> watch::Receiver<bool> {
         self.0.is_draining.subscribe()

@@ -74,14 +74,16 @@ pub async fn start(config: Config) -> Result<Running> {
     Ok(Running { address, db, state, worker, server, stop_serving, drain_grace })
 }
 
-/// Serves until `stop` is ready, then drains.
+/// Serves until `stop` is ready or an operator asks for it over HTTP, then drains.
 ///
 /// # Errors
 /// As [`start`], and where the listener fails for good.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<()> {
     let mut running = start(config).await?;
+    let drain_requested = running.state.drain_requested();
     let failed = tokio::select! {
         () = stop => None,
+        () = drain_requested => None,
         ended = &mut running.server => Some(ended),
     };
     running.shutdown().await;

@@ -22,6 +22,8 @@ pub enum Action {
     PluginUploaded,
     /// A plugin was taken out of use.
     PluginDisabled,
+    /// The server was told to drain.
+    DrainRequested,
 }
 
 impl Action {
@@ -37,6 +39,7 @@ impl Action {
             Self::SlateImported => "slate.imported",
             Self::PluginUploaded => "plugin.uploaded",
             Self::PluginDisabled => "plugin.disabled",
+            Self::DrainRequested => "server.drain_requested",
         }
     }
 }

@@ -15,11 +15,16 @@ pub enum Scope {
     Submit,
     /// Bring code: upload plugins that the team's jobs will run.
     Admin,
+    /// Run the server itself, which concerns all teams: for keys of the operator.
+    Operate,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Submit, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Submit, Self::Admin, Self::Operate];
+
+    /// Every scope that concerns the key's own team only.
+    pub const OF_A_TEAM: [Self; 3] = [Self::Read, Self::Submit, Self::Admin];
 
     /// The name used in the database, in the API and on the command line.
     #[must_use]
@@ -28,6 +33,7 @@ impl Scope {
             Self::Read => "read",
             Self::Submit => "submit",
             Self::Admin => "admin",
+            Self::Operate => "operate",
         }
     }
 }
@@ -40,7 +46,7 @@ impl fmt::Display for Scope {
 
 /// Text that names no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a scope; there are `read`, `submit` and `admin`")]
+#[error("`{0}` is not a scope; there are `read`, `submit`, `admin` and `operate`")]
 pub struct UnknownScope(String);
 
 impl FromStr for Scope {

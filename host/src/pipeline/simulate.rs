@@ -25,8 +25,8 @@ use crate::{
 /// Scenarios are numbered block by block with gaps, so that what one block redraws is never what another draws.
 const BLOCK_NUMBERS: u64 = 1 << 32;
 
-/// Scenarios drawn and judged at a time, at least.
-const BATCH_SCENARIOS_MIN: u32 = 128;
+/// Scenarios drawn beyond those that are expected to be needed: a further call for the last few costs more.
+const SPARE_SCENARIOS: u32 = 32;
 
 /// Fills block `block` of simulation `simulation` with `wanted` scenarios.
 ///
@@ -192,7 +192,7 @@ impl Fill<'_> {
     fn batch_size(&self) -> u32 {
         let kept_share = (self.block.scenarios as f64 + 1.0) / (self.drawn as f64 + 1.0);
         let expected = f64::from(self.missing()) / kept_share.max(0.05);
-        (expected * 1.02) as u32 + BATCH_SCENARIOS_MIN / 4
+        (expected * 1.02) as u32 + SPARE_SCENARIOS
     }
 
     fn give_up_if_hopeless(&self) -> Result<(), FillFailure> {

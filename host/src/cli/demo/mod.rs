@@ -89,7 +89,7 @@ fn config(args: &DemoArgs) -> Result<Config> {
 
 async fn make_key(running: &Running) -> Result<String> {
     let team = auth::find_or_create_team(&running.db, TEAM).await?;
-    let new = NewKey { name: "demo".to_owned(), scopes: Scope::ALL.to_vec(), valid_s: Some(24 * 3600) };
+    let new = NewKey { name: "demo".to_owned(), scopes: Scope::OF_A_TEAM.to_vec(), valid_s: Some(24 * 3600) };
     let created = auth::create_key(&running.db, &team, &new).await.context("cannot make a key")?;
     Ok(created.secret.expose().to_owned())
 }

@@ -1,0 +1,129 @@
+//! How fast the job engine is with tasks that do nothing, every commit on disk. Run with
+//! `cargo bench -p paddock --profile release --bench queue`.
+//!
+//! Two figures: jobs per second when everything is submitted at once by several clients, and the time from the call of submit to
+//! the hint that the job has ended, at a hundred jobs per second.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use paddock::{
+    db::{Db, DbConfig, Hint, artifacts::ArtifactStore},
+    domain::{ids::JobId, job::JobKind},
+    jobs::{
+        ClaimedTask, JobsConfig, NewJob, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner, Worker, query,
+        submit,
+    },
+};
+use serde_json::json;
+
+const FLOOD_JOBS: usize = 2_000;
+const CLIENTS: usize = 8;
+const PACED_JOBS: usize = 500;
+const PACE: Duration = Duration::from_millis(10);
+const ROUNDS: usize = 3;
+
+struct Nothing;
+
+impl TaskRunner for Nothing {
+    fn run(&self, _: &TaskContext, _: &ClaimedTask) -> Result<TaskOutput, TaskFailure> {
+        Ok(TaskOutput { value: json!({ "result": {}, "components": [] }) })
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    for workers in [1, 2, 4] {
+        let mut per_second: Vec<f64> = (0..ROUNDS).map(|_| runtime.block_on(flood(workers))).collect();
+        per_second.sort_by(f64::total_cmp);
+        println!("{workers} workers, {CLIENTS} clients: {:.0} jobs/s", per_second[ROUNDS / 2]);
+    }
+    let mut latencies = runtime.block_on(paced());
+    latencies.sort();
+    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!("100 jobs/s, submit to done: p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99));
+}
+
+struct Queue {
+    db: Db,
+    plan: NewJob,
+    worker: paddock::jobs::WorkerHandle,
+    _directory: tempfile::TempDir,
+}
+
+async fn open(workers: usize) -> Queue {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = DbConfig::in_directory(directory.path());
+    let db = Db::open(&config).await.expect("a database");
+    let artifacts = ArtifactStore::open(&config, db.clone()).expect("an artifact store");
+    let team = paddock::auth::create_team(&db, "bench").await.expect("a team").id;
+    let stages = vec![NewStage { name: "only".to_owned(), weight: 1.0, tasks: vec![json!({})] }];
+    let kind = JobKind::Simulate;
+    let plan = NewJob { team, key: None, kind, spec: json!({}), name: None, stages, deadline_s: None, priority: 0 };
+    let config = JobsConfig { workers, ..JobsConfig::default() };
+    let worker = Worker::start(db.clone(), artifacts, Arc::new(Nothing), config).await.expect("a worker");
+    Queue { db, plan, worker, _directory: directory }
+}
+
+impl Queue {
+    async fn submit(&self) -> JobId {
+        submit::submit(&self.db, self.plan.clone()).await.expect("a job")
+    }
+
+    async fn close(self) {
+        self.worker.drain(Duration::from_secs(10)).await;
+        self.db.close().await;
+    }
+}
+
+/// Jobs per second from the first submit to the last end.
+async fn flood(workers: usize) -> f64 {
+    let queue = Arc::new(open(workers).await);
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let queue = Arc::clone(&queue);
+            tokio::spawn(async move {
+                let mut last = queue.submit().await;
+                for _ in 1..FLOOD_JOBS / CLIENTS {
+                    last = queue.submit().await;
+                }
+                last
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("a client");
+    }
+    let live = "SELECT COUNT(*) FROM jobs WHERE finished_us IS NULL";
+    loop {
+        let left: i64 = sqlx::query_scalar(live).fetch_one(queue.db.read()).await.expect("a count");
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let taken = begun.elapsed();
+    Arc::into_inner(queue).expect("the clients are gone").close().await;
+    FLOOD_JOBS as f64 / taken.as_secs_f64()
+}
+
+async fn paced() -> Vec<Duration> {
+    let queue = open(2).await;
+    let mut latencies = Vec::with_capacity(PACED_JOBS);
+    let mut ticks = tokio::time::interval(PACE);
+    for _ in 0..PACED_JOBS {
+        ticks.tick().await;
+        let mut hints = queue.db.hints();
+        let begun = Instant::now();
+        let id = queue.submit().await;
+        while !query::state(&queue.db, &id).await.expect("a state").is_terminal() {
+            while !matches!(hints.recv().await, Ok(Hint::JobChanged(changed)) if changed == id) {}
+        }
+        latencies.push(begun.elapsed());
+    }
+    queue.close().await;
+    latencies
+}
