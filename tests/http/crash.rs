@@ -5,16 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::{
-    season::{import, result, small_fit, submit, wait_until},
+    season::{import, result, small_fit, submit, wait_until, without_cost},
     server::Server,
 };
-
-/// What may not depend on whether the server lived: everything but what it cost.
-fn without_cost(mut result: Value) -> Value {
-    result.as_object_mut().unwrap().remove("run");
-    result["model"].as_object_mut().unwrap().remove("id");
-    result
-}
 
 #[test]
 fn a_killed_server_goes_on_from_the_checkpoint_to_a_bit_identical_result() {
@@ -38,6 +31,18 @@ fn a_killed_server_goes_on_from_the_checkpoint_to_a_bit_identical_result() {
     let goes_on = |event: &&Value| event["data"].to_string().contains("goes on from its checkpoint");
     let resumed = events["items"].as_array().unwrap().iter().filter(goes_on).count();
     assert!(resumed >= 1, "no chain went on from a checkpoint: {events}");
+}
+
+#[test]
+fn a_job_run_again_has_the_same_result_to_the_last_bit() {
+    let server = Server::start();
+    let key = server.key("team", "submit,read");
+    import(&server, &key);
+    let id = submit(&server, &key, &small_fit());
+    let first = without_cost(result(&server, &key, &id));
+    let again = server.post_json(&key, &format!("/v1/jobs/{id}/rerun"), &json!({}));
+    assert_eq!(again.status, 202, "{}", again.body);
+    assert_eq!(without_cost(result(&server, &key, again.body["id"].as_str().unwrap())), first);
 }
 
 #[test]

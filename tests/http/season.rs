@@ -76,3 +76,10 @@ pub fn small_fit() -> Value {
         "forecast_scenarios": 200,
     })
 }
+
+/// What depends on the plan alone: everything but what it cost and what it is stored as.
+pub fn without_cost(mut result: Value) -> Value {
+    result.as_object_mut().unwrap().remove("run");
+    result["model"].as_object_mut().unwrap().remove("id");
+    result
+}

@@ -28,7 +28,7 @@ use super::{
     state::ApiState,
 };
 use crate::{
-    auth::{self, Action, AuditEntry, Principal},
+    auth::{self, Action, AuditEntry, Principal, idempotency::KeyedRequest},
     db::WriteTx,
     domain::{
         ids::JobId,
@@ -50,6 +50,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(preview))
         .routes(routes!(show))
         .routes(routes!(cancel))
+        .routes(routes!(rerun))
         .routes(routes!(result))
 }
 
@@ -87,16 +88,66 @@ async fn submit(
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
     let new = plan(&state, &principal, &bytes).await?;
+    enqueue(&state, &principal, new, asked.as_ref(), wait, &request_id).await
+}
+
+/// Stores an admitted job together with what its request is known by, and answers.
+async fn enqueue(
+    state: &ApiState,
+    principal: &Principal,
+    new: NewJob,
+    asked: Option<&KeyedRequest>,
+    wait: PreferWait,
+    request_id: &RequestId,
+) -> Result<Response, ApiError> {
     let mut tx = state.db().write().await?;
-    admit(&mut tx, &state, &new, asked.is_some()).await?;
+    admit(&mut tx, state, &new, asked.is_some()).await?;
     let id = jobs::submit::submit_in(&mut tx, new).await?;
-    if let Some(earlier) = idempotency::record_in(&mut tx, &state, &principal, asked.as_ref(), id.as_str()).await? {
+    if let Some(earlier) = idempotency::record_in(&mut tx, state, principal, asked, id.as_str()).await? {
         tx.rollback().await?;
-        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
+        return accepted(state, principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
     tx.commit().await?;
-    audit(&state, &principal, Action::JobSubmitted, &id, &request_id).await;
-    accepted(&state, &principal, &id, wait).await
+    audit(state, principal, Action::JobSubmitted, &id, request_id).await;
+    accepted(state, principal, &id, wait).await
+}
+
+/// Run a job again.
+///
+/// A new job with the same plan, down to plugin versions and seeds, so its result is the same; to run the specification against
+/// what is newest, submit it again instead. The answer is that of a submission.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/rerun", tag = "jobs",
+    params(
+        ("id" = JobId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely."),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
+    ),
+    responses(
+        (status = 202, description = "The new job is queued.", body = JobView, headers(
+            ("Location" = String, description = "The new job."),
+            ("Retry-After" = u64, description = "Seconds between two looks."),
+            ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
+        )),
+        (status = 409, description = "The job, or one that does the same, has not ended.", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "The team has as many unfinished jobs as it may.", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+async fn rerun(
+    State(state): State<ApiState>,
+    Submitter(principal): Submitter,
+    axum::Extension(request_id): axum::Extension<RequestId>,
+    key: IdempotencyKey,
+    wait: PreferWait,
+    Id(id): Id<JobId>,
+) -> Result<Response, ApiError> {
+    find(&state, &principal, &id).await?;
+    let asked = key.of_request(&[b"POST /v1/jobs/{id}/rerun", id.as_str().as_bytes()]);
+    if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
+        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
+    }
+    let new = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
+    enqueue(&state, &principal, new, asked.as_ref(), wait, &request_id).await
 }
 
 /// Refuses a job past the team's quota, and one that would do again what is being done. A client that sends an `Idempotency-Key`

@@ -18,6 +18,7 @@ mod limits;
 pub mod list;
 pub mod query;
 mod reconcile;
+pub mod rerun;
 pub mod runner;
 mod running;
 mod settle;

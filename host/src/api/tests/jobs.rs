@@ -85,6 +85,7 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
         (Method::GET, "/events"),
         (Method::GET, "/events/stream"),
         (Method::POST, "/cancel"),
+        (Method::POST, "/rerun"),
     ] {
         for (id, status, code) in [
             (foreign.as_str(), StatusCode::FORBIDDEN, "not-yours"),

@@ -115,6 +115,7 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     described.get("/v1/jobs/{id}", &job).await;
     described.get("/v1/jobs/{id}/events", &format!("{job}/events")).await;
     described.call("post", "/v1/jobs/{id}/cancel", &format!("{job}/cancel"), None, "").await;
+    described.call("post", "/v1/jobs/{id}/rerun", &format!("{job}/rerun"), None, "").await;
     for path in ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs"] {
         let listed = described.get(path, path).await;
         assert!(!listed.body["items"].as_array().unwrap().is_empty(), "{path} has nothing to look at");

@@ -142,3 +142,24 @@ async fn a_team_at_its_quota_is_told_when_to_come_back() {
     cancel(&server, &first).await;
     assert_eq!(server.post("/v1/jobs", &spec).await.status, StatusCode::ACCEPTED);
 }
+
+#[tokio::test]
+async fn an_ended_job_is_run_again_as_it_was_planned() {
+    let server = Server::start().await;
+    let first = submitted(&server).await;
+    let path = format!("/v1/jobs/{first}/rerun");
+    let rerun = || request(Method::POST, &path, &server.ours.key, None, Body::empty());
+    let early = server.send(rerun()).await;
+    assert_eq!((early.status, early.code()), (StatusCode::CONFLICT, "duplicate-job"));
+
+    cancel(&server, &first).await;
+    let again = server.send(rerun()).await;
+    assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.body);
+    let before = server.get(&format!("/v1/jobs/{first}")).await.body;
+    assert_ne!(again.body["id"], before["id"]);
+    for field in ["kind", "name", "spec", "deadline_s", "priority"] {
+        assert_eq!(again.body[field], before[field], "{field}");
+    }
+    assert_eq!(again.body["stages"][0]["tasks_total"], before["stages"][0]["tasks_total"]);
+    assert_eq!(again.headers[header::LOCATION], format!("/v1/jobs/{}", again.body["id"].as_str().unwrap()));
+}

@@ -31,6 +31,7 @@ macro_rules! behaviours {
                 higher_priorities_begin_first_and_know_how_many_are_ahead,
                 a_priority_is_worth_nothing_beside_another_team,
                 a_live_twin_is_found_until_it_ends,
+                a_plan_read_back_is_the_plan_that_was_stored,
             }
             retry {
                 a_task_may_fail_one_time_less_than_the_limit,

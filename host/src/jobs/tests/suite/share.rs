@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
-    domain::ids::{JobId, TeamId},
+    domain::ids::{JobId, KeyId, TeamId},
     jobs::{
         NewJob, admission, claim,
         finish::Verdict,
         limits::ClaimTerms,
-        submit,
+        rerun, submit,
         tests::store::{Store, add_team, result_of, terms},
     },
 };
@@ -125,4 +125,13 @@ pub(in crate::jobs::tests) async fn a_live_twin_is_found_until_it_ends(store: St
     assert_eq!(admission::live_twin_in(&mut tx, &store.plan(&[1])).await.unwrap(), None);
     assert_eq!(admission::live_jobs_in(&mut tx, &store.team).await.unwrap(), 0);
     tx.rollback().await.unwrap();
+}
+
+pub(in crate::jobs::tests) async fn a_plan_read_back_is_the_plan_that_was_stored(store: Store) {
+    let plan = NewJob { deadline_s: Some(60), priority: -3, ..store.plan(&[3, 2, 1]) };
+    let job = submit::submit(&store.db, plan.clone()).await.unwrap();
+    store.finish_all().await;
+    let key = KeyId::random();
+    let read = rerun::plan_of(&store.db, &job, key.clone()).await.unwrap();
+    assert_eq!(read, NewJob { key: Some(key), ..plan });
 }
