@@ -1,4 +1,4 @@
-//! How fast the job engine is with tasks that do nothing, every commit on disk. Run with
+//! How fast the job engine is with tasks that do nothing, every commit on disk, on SQLite and on PostgreSQL. Run with
 //! `cargo bench -p paddock --profile release --bench queue`.
 //!
 //! Two figures: jobs per second when everything is submitted at once by several clients, and the time from the call of submit to
@@ -33,17 +33,34 @@ impl TaskRunner for Nothing {
     }
 }
 
+#[path = "../../tests/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the tests, which use more of it")]
+mod support;
+
+use support::postgres::Cluster;
+
 fn main() {
+    // With its default durability: every commit is on disk before it is acknowledged.
+    let cluster = Cluster::start(&[]);
+    measure("SQLite", &|| None);
+    match &cluster {
+        Some(cluster) => measure("PostgreSQL", &|| Some(cluster.create_database())),
+        None => println!("PostgreSQL: not installed"),
+    }
+}
+
+fn measure(database: &str, url: &dyn Fn() -> Option<String>) {
+    println!("{database}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     for workers in [1, 2, 4] {
-        let mut per_second: Vec<f64> = (0..ROUNDS).map(|_| runtime.block_on(flood(workers))).collect();
+        let mut per_second: Vec<f64> = (0..ROUNDS).map(|_| runtime.block_on(flood(url(), workers))).collect();
         per_second.sort_by(f64::total_cmp);
-        println!("{workers} workers, {CLIENTS} clients: {:.0} jobs/s", per_second[ROUNDS / 2]);
+        println!("  {workers} workers, {CLIENTS} clients: {:.0} jobs/s", per_second[ROUNDS / 2]);
     }
-    let mut latencies = runtime.block_on(paced());
+    let mut latencies = runtime.block_on(paced(url()));
     latencies.sort();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!("100 jobs/s, submit to done: p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99));
+    println!("  100 jobs/s, submit to done: p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99));
 }
 
 struct Queue {
@@ -53,9 +70,9 @@ struct Queue {
     _directory: tempfile::TempDir,
 }
 
-async fn open(workers: usize) -> Queue {
+async fn open(url: Option<String>, workers: usize) -> Queue {
     let directory = tempfile::tempdir().expect("a directory");
-    let config = DbConfig::in_directory(directory.path());
+    let config = DbConfig { url, ..DbConfig::in_directory(directory.path()) };
     let db = Db::open(&config).await.expect("a database");
     let artifacts = ArtifactStore::open(&config, db.clone()).expect("an artifact store");
     let team = paddock::auth::create_team(&db, "bench").await.expect("a team").id;
@@ -79,8 +96,8 @@ impl Queue {
 }
 
 /// Jobs per second from the first submit to the last end.
-async fn flood(workers: usize) -> f64 {
-    let queue = Arc::new(open(workers).await);
+async fn flood(url: Option<String>, workers: usize) -> f64 {
+    let queue = Arc::new(open(url, workers).await);
     let begun = Instant::now();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -110,8 +127,8 @@ async fn flood(workers: usize) -> f64 {
     FLOOD_JOBS as f64 / taken.as_secs_f64()
 }
 
-async fn paced() -> Vec<Duration> {
-    let queue = open(2).await;
+async fn paced(url: Option<String>) -> Vec<Duration> {
+    let queue = open(url, 2).await;
     let mut latencies = Vec::with_capacity(PACED_JOBS);
     let mut ticks = tokio::time::interval(PACE);
     for _ in 0..PACED_JOBS {

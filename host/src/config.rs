@@ -21,12 +21,27 @@ use crate::{
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
 const OTHER_VARIABLES: [&str; 4] = ["SERVER", "API_KEY", "REAL_DATA", "CONFIG"];
 
+/// Which part of the service a process does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Answers requests and runs tasks.
+    #[default]
+    All,
+    /// Answers requests and runs no tasks.
+    Api,
+    /// Runs tasks, and answers for its health only.
+    Worker,
+}
+
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Address the API listens on.
     pub listen: SocketAddr,
+    /// Which part of the service this process does. Anything but `all` needs a database that a fleet can share.
+    pub role: Role,
     /// Longest time that running tasks get to stop after SIGTERM, in seconds.
     pub drain_grace_s: u64,
     /// Database and artifacts.
@@ -49,6 +64,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            role: Role::All,
             drain_grace_s: 60,
             db: DbConfig::default(),
             jobs: JobsConfig::default(),
@@ -67,9 +83,15 @@ pub struct Overrides {
     /// `--listen`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// `--role`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// `--data-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
+    /// `--database-url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
 }
 
 /// A configuration that cannot be used.
@@ -92,14 +114,23 @@ impl Config {
         if let Some(missing) = file.filter(|path| !path.is_file()) {
             return Err(ConfigError::Missing(missing.to_owned()));
         }
-        let mut layers = Figment::new()
-            .merge(Toml::file(file.unwrap_or(Path::new("paddock.toml"))))
-            .merge(Env::prefixed("PADDOCK_").ignore(&OTHER_VARIABLES).filter(|key| key != "data_dir").split("__"));
+        let mut layers = Figment::new().merge(Toml::file(file.unwrap_or(Path::new("paddock.toml")))).merge(
+            Env::prefixed("PADDOCK_")
+                .ignore(&OTHER_VARIABLES)
+                .filter(|key| key != "data_dir" && key != "database_url")
+                .split("__"),
+        );
         if let Some(data_dir) = overrides.data_dir.clone().or_else(data_dir_of_environment) {
             layers = layers.merge(Serialized::default("db.data_dir", data_dir));
         }
+        if let Some(url) = overrides.database_url.clone().or_else(|| std::env::var("PADDOCK_DATABASE_URL").ok()) {
+            layers = layers.merge(Serialized::default("db.url", url));
+        }
         if let Some(listen) = overrides.listen {
             layers = layers.merge(Serialized::default("listen", listen));
+        }
+        if let Some(role) = overrides.role {
+            layers = layers.merge(Serialized::default("role", role));
         }
         layers.extract().map_err(|error| ConfigError::Invalid(Box::new(error)))
     }

@@ -15,3 +15,8 @@ pub mod plugins;
 pub mod results;
 pub mod score;
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../../tests/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the tests of the binary, which use more of it")]
+mod support;

@@ -5,8 +5,11 @@ mod bad_jobs;
 mod bad_plugins;
 mod crash;
 mod drain;
+mod fleet;
 mod good_plugins;
 mod real_data;
 mod results;
 mod season;
 mod server;
+#[path = "../support/mod.rs"]
+mod support;

@@ -16,7 +16,18 @@ pub struct Server {
     process: Child,
     pub address: String,
     directory: TempDir,
+    environment: Vec<(String, String)>,
     agent: Agent,
+}
+
+/// Where the servers of a fleet keep what they share.
+pub struct Place(Vec<(String, String)>);
+
+impl Place {
+    /// A place that this environment names.
+    pub fn shared(environment: Vec<(String, String)>) -> Self {
+        Self(environment)
+    }
 }
 
 /// What a request was answered.
@@ -42,7 +53,17 @@ impl Answer {
 impl Server {
     /// Starts a server on fresh data and waits until it says where it listens.
     pub fn start() -> Self {
-        Self::start_on(tempfile::tempdir().unwrap())
+        Self::start_on(tempfile::tempdir().unwrap(), Vec::new(), &[])
+    }
+
+    /// Starts one of the servers that share `place`, with more flags.
+    pub fn start_at(place: &Place, flags: &[&str]) -> Self {
+        Self::start_on(tempfile::tempdir().unwrap(), place.0.clone(), flags)
+    }
+
+    /// Waits until the server has ended by itself, and says how.
+    pub fn wait(mut self) -> ExitStatus {
+        self.process.wait().unwrap()
     }
 
     /// Kills the server as a power failure would, and starts another on its data.
@@ -51,7 +72,7 @@ impl Server {
         self.process.wait().unwrap();
         let spare = tempfile::tempdir().unwrap();
         let directory = std::mem::replace(&mut self.directory, spare);
-        Self::start_on(directory)
+        Self::start_on(directory, Vec::new(), &[])
     }
 
     /// Waits until the server has ended by itself, says how, and starts another on its data.
@@ -59,7 +80,7 @@ impl Server {
         let status = self.process.wait().unwrap();
         let spare = tempfile::tempdir().unwrap();
         let directory = std::mem::replace(&mut self.directory, spare);
-        (status, Self::start_on(directory))
+        (status, Self::start_on(directory, Vec::new(), &[]))
     }
 
     /// Asks the server to stop as the operating system does.
@@ -68,9 +89,11 @@ impl Server {
         assert!(stopped.success());
     }
 
-    fn start_on(directory: TempDir) -> Self {
+    fn start_on(directory: TempDir, environment: Vec<(String, String)>, flags: &[&str]) -> Self {
         let mut process = paddock(directory.path())
             .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(flags)
+            .envs(environment.iter().cloned())
             .env("PADDOCK_TELEMETRY__FORMAT", "json")
             .env("PADDOCK_TELEMETRY__FILTER", "info")
             // Often enough that a test need not wait for the first one.
@@ -84,13 +107,16 @@ impl Server {
         thread::spawn(move || log.for_each(drop));
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
         let address = address.expect("the server ended before it listened");
-        Self { process, address, directory, agent }
+        Self { process, address, directory, environment, agent }
     }
 
     /// A new key of `team` with these scopes.
     pub fn key(&self, team: &str, scopes: &str) -> String {
-        let made =
-            paddock(self.directory.path()).args(["key", "create", "--team", team, "--scope", scopes]).output().unwrap();
+        let made = paddock(self.directory.path())
+            .args(["key", "create", "--team", team, "--scope", scopes])
+            .envs(self.environment.iter().cloned())
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         String::from_utf8(made.stdout).unwrap().trim().to_owned()
     }

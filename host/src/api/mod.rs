@@ -49,6 +49,15 @@ pub use self::{
     state::{ApiParts, ApiState},
 };
 
+/// How much of it a process serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surface {
+    /// All of it.
+    Everything,
+    /// `/livez`, `/readyz` and `/health`.
+    Health,
+}
+
 /// The routes of the service with everything around them, ready to be served.
 pub fn router(state: ApiState) -> Router {
     let (routes, document) = routes(&state).split_for_parts();
@@ -70,11 +79,16 @@ fn finish<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
 /// Where the listener fails for good.
 pub async fn serve(
     listener: tokio::net::TcpListener,
+    surface: Surface,
     state: ApiState,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let listener = BoundedListener::new(listener, state.config());
-    axum::serve(listener, router(state)).with_graceful_shutdown(shutdown).await
+    let router = match surface {
+        Surface::Everything => router(state),
+        Surface::Health => finish(health::routes().split_for_parts().0).with_state(state),
+    };
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {

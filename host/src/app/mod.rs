@@ -6,14 +6,14 @@ mod planner;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use self::planner::PipelinePlanner;
 use crate::{
-    api::{self, ApiParts, ApiState},
+    api::{self, ApiParts, ApiState, Surface},
     catalog::ContestBook,
-    config::Config,
+    config::{Config, Role},
     db::{Db, artifacts::ArtifactStore},
     jobs::{Worker, WorkerHandle},
     pipeline::Pipeline,
@@ -27,7 +27,8 @@ pub struct Running {
     /// Its database, for what only the operator of the machine may do.
     pub db: Db,
     state: ApiState,
-    worker: WorkerHandle,
+    /// `None` where this process answers requests only.
+    worker: Option<WorkerHandle>,
     server: JoinHandle<std::io::Result<()>>,
     stop_serving: oneshot::Sender<()>,
     drain_grace: Duration,
@@ -38,6 +39,11 @@ pub struct Running {
 /// # Errors
 /// What cannot be used: the data directory, the database, the plugin engine, or the address.
 pub async fn start(config: Config) -> Result<Running> {
+    let is_shared = config.db.url.is_some();
+    ensure!(
+        is_shared || config.role == Role::All,
+        "a role other than `all` needs a database that others can share: give --database-url"
+    );
     let db = Db::open(&config.db).await.context("cannot open the database")?;
     let artifacts = ArtifactStore::open(&config.db, db.clone()).context("cannot open the artifact store")?;
     let plugins = open_plugins(&config)?;
@@ -54,7 +60,12 @@ pub async fn start(config: Config) -> Result<Running> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let worker = Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?;
+    let worker = match config.role {
+        Role::Api => None,
+        Role::All | Role::Worker => {
+            Some(Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?)
+        }
+    };
     let planner = Arc::new(PipelinePlanner(pipeline));
     let state = ApiState::new(ApiParts {
         db: db.clone(),
@@ -68,7 +79,8 @@ pub async fn start(config: Config) -> Result<Running> {
     let (stop_serving, stopped) = oneshot::channel();
     // A dropped sender stops the server like a message does.
     let shutdown = async { drop(stopped.await) };
-    let server = tokio::spawn(api::serve(listener, state.clone(), shutdown));
+    let surface = if config.role == Role::Worker { Surface::Health } else { Surface::Everything };
+    let server = tokio::spawn(api::serve(listener, surface, state.clone(), shutdown));
     tracing::info!(%address, "serving");
     let drain_grace = Duration::from_secs(config.drain_grace_s);
     Ok(Running { address, db, state, worker, server, stop_serving, drain_grace })
@@ -97,9 +109,11 @@ impl Running {
     /// Stops in order: `/readyz` fails, tasks stop at a checkpoint and are given back, requests under way finish.
     pub async fn shutdown(self) {
         self.state.begin_draining();
-        let drained = self.worker.drain(self.drain_grace).await;
-        if drained.abandoned > 0 {
-            tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
+        if let Some(worker) = self.worker {
+            let drained = worker.drain(self.drain_grace).await;
+            if drained.abandoned > 0 {
+                tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
+            }
         }
         drop(self.stop_serving);
         if !self.server.is_finished() && tokio::time::timeout(self.drain_grace, self.server).await.is_err() {

@@ -74,6 +74,7 @@ pub async fn record_in(
     subject: &str,
     valid_s: u64,
 ) -> Result<SeenBefore, AuthError> {
+    tx.take_turns(team.as_str()).await?;
     let seen = find_in(tx, team, request, valid_s).await?;
     if seen != SeenBefore::No {
         return Ok(seen);

@@ -76,12 +76,12 @@ pub async fn create_key(db: &Db, team: &Team, new: &NewKey) -> Result<CreatedKey
 }
 
 /// Key, team, scopes, then whether it is expired, revoked, and last seen used some time ago.
-type KeyRow = (String, String, String, bool, bool, bool);
+type KeyRow = (String, String, String, i64, i64, i64);
 
 const FIND: &str = "SELECT id, team_id, scopes,
-        COALESCE(expires_us <= now_us, FALSE) AS is_expired,
-        revoked_us IS NOT NULL AS is_revoked,
-        COALESCE(last_used_us < now_us - $2, TRUE) AS is_stale
+        CASE WHEN expires_us <= now_us THEN 1 ELSE 0 END,
+        CASE WHEN revoked_us IS NULL THEN 0 ELSE 1 END,
+        CASE WHEN last_used_us >= now_us - $2 THEN 0 ELSE 1 END
     FROM api_keys, clock WHERE hash = $1";
 
 /// Who holds this key.
@@ -97,14 +97,14 @@ pub async fn authenticate(db: &Db, text: &str) -> Result<Principal, AuthError> {
         .await
         .map_err(DbError::from)?;
     let (key, team, scopes, is_expired, is_revoked, is_stale) = row.ok_or(AuthError::Refused(Refusal::Unknown))?;
-    if is_revoked {
+    if is_revoked == 1 {
         return Err(AuthError::Refused(Refusal::Revoked));
     }
-    if is_expired {
+    if is_expired == 1 {
         return Err(AuthError::Refused(Refusal::Expired));
     }
     let principal = Principal { team: readable(&team)?, key: readable(&key)?, scopes: scope::from_text(&scopes) };
-    if is_stale {
+    if is_stale == 1 {
         touch(db, &principal.key).await;
     }
     Ok(principal)

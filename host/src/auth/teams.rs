@@ -78,7 +78,12 @@ pub async fn set_weight(db: &Db, name: &str, weight: u32) -> Result<(), AuthErro
         return Err(AuthError::InvalidWeight(weight));
     }
     let mut tx = db.write().await?;
-    let set = sqlx::query(SET_WEIGHT).bind(name.trim()).bind(weight).execute(&mut *tx).await.map_err(DbError::from)?;
+    let set = sqlx::query(SET_WEIGHT)
+        .bind(name.trim())
+        .bind(i64::from(weight))
+        .execute(&mut *tx)
+        .await
+        .map_err(DbError::from)?;
     tx.commit().await?;
     if set.rows_affected() == 1 { Ok(()) } else { Err(AuthError::Unknown(format!("team `{name}`"))) }
 }

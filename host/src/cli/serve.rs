@@ -7,7 +7,11 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::settings::SettingsArgs;
-use crate::{app, config::Overrides, telemetry};
+use crate::{
+    app,
+    config::{Overrides, Role},
+    telemetry,
+};
 
 /// How to serve.
 #[derive(Debug, Args)]
@@ -15,6 +19,9 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 = any free port.
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// Which part of the service this process does; a fleet shares a PostgreSQL database.
+    #[arg(long, value_enum)]
+    role: Option<Role>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -24,7 +31,7 @@ pub struct ServeArgs {
 /// # Errors
 /// Where the configuration, the data directory or the address cannot be used.
 pub fn run(args: &ServeArgs) -> Result<()> {
-    let config = args.settings.load(Overrides { listen: args.listen, ..Overrides::default() })?;
+    let config = args.settings.load(Overrides { listen: args.listen, role: args.role, ..Overrides::default() })?;
     telemetry::start(&config.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -15,6 +15,9 @@ pub struct SettingsArgs {
     /// Directory of the database and the artifacts.
     #[arg(long, env = "PADDOCK_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// PostgreSQL database of a fleet, `postgres://user:password@host/database`; without it, a file in the data directory.
+    #[arg(long, env = "PADDOCK_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
 }
 
 impl SettingsArgs {
@@ -23,6 +26,9 @@ impl SettingsArgs {
     /// # Errors
     /// Where the file is missing, or a key or value is not valid.
     pub fn load(&self, overrides: Overrides) -> Result<Config, ConfigError> {
-        Config::load(self.config.as_deref(), &Overrides { data_dir: self.data_dir.clone(), ..overrides })
+        Config::load(
+            self.config.as_deref(),
+            &Overrides { data_dir: self.data_dir.clone(), database_url: self.database_url.clone(), ..overrides },
+        )
     }
 }

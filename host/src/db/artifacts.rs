@@ -3,9 +3,12 @@
 use std::{fmt, fs, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path, prefix::PrefixStore,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 use super::{Db, DbConfig, DbError, WriteTx};
 use crate::domain::ids::random_hex_128;
@@ -85,16 +88,16 @@ pub struct StagedArtifact {
 }
 
 impl ArtifactStore {
-    /// Opens the store in the data directory.
+    /// Opens the store: the bucket that is configured, or the data directory.
     ///
     /// # Errors
-    /// [`DbError::Io`] or [`DbError::Store`] where its directory cannot be used.
+    /// [`DbError::InvalidArtifactsUrl`]; [`DbError::Io`] or [`DbError::Store`] where its directory cannot be used.
     pub fn open(config: &DbConfig, db: Db) -> Result<Self, DbError> {
-        let path = config.artifacts_dir();
-        fs::create_dir_all(&path).map_err(|source| DbError::Io { path: path.clone(), source })?;
-        // Without fsync a power cut could leave a row that names an empty file.
-        let store = LocalFileSystem::new_with_prefix(&path)?.with_fsync(true);
-        Ok(Self { store: Arc::new(store), db, bytes_max: config.artifact_bytes_max })
+        let store = match &config.artifacts_url {
+            Some(url) => open_bucket(url)?,
+            None => open_directory(config)?,
+        };
+        Ok(Self { store, db, bytes_max: config.artifact_bytes_max })
     }
 
     /// Stores the bytes durably and returns their name. Storing the same bytes again costs a look.
@@ -166,6 +169,28 @@ impl ArtifactStore {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn open_directory(config: &DbConfig) -> Result<Arc<dyn ObjectStore>, DbError> {
+    let path = config.artifacts_dir();
+    fs::create_dir_all(&path).map_err(|source| DbError::Io { path: path.clone(), source })?;
+    // Without fsync a power cut could leave a row that names an empty file.
+    Ok(Arc::new(LocalFileSystem::new_with_prefix(&path)?.with_fsync(true)))
+}
+
+fn open_bucket(url: &str) -> Result<Arc<dyn ObjectStore>, DbError> {
+    let invalid = |cause: String| DbError::InvalidArtifactsUrl { url: url.to_owned(), cause };
+    let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
+    if parsed.scheme() != "s3" {
+        return Err(invalid(format!("its scheme is `{}`", parsed.scheme())));
+    }
+    // An error means that somebody else in this process has chosen one, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
+    let settings = settings.map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let (store, prefix) =
+        object_store::parse_url_opts(&parsed, settings).map_err(|error| invalid(error.to_string()))?;
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
 const RECORD: &str = "INSERT INTO artifacts (hash, size_bytes, created_us)

@@ -10,8 +10,15 @@ use serde::{Deserialize, Serialize};
 pub struct DbConfig {
     /// Directory of the database file, its lock and the artifacts. Made where it is missing.
     pub data_dir: PathBuf,
-    /// Connections for reading. Each costs a thread and a page cache of 2 MB.
+    /// The PostgreSQL database of a fleet, `postgres://user:password@host/database`; without it, a file of `data_dir`.
+    pub url: Option<String>,
+    /// Where the artifacts of a fleet are, `s3://bucket/prefix`; without it, in `data_dir`. Credentials, region and endpoint come from
+    /// the usual `AWS_*` variables.
+    pub artifacts_url: Option<String>,
+    /// Connections for reading. With SQLite, each costs a thread and a page cache of 2 MB.
     pub read_connections: u32,
+    /// Connections for writing to PostgreSQL. SQLite has one.
+    pub write_connections: u32,
     /// How long a request waits for a connection or for a writer outside of this process, in milliseconds.
     pub wait_ms_max: u64,
     /// The largest artifact, in bytes.
@@ -22,7 +29,10 @@ impl Default for DbConfig {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("paddock-data"),
+            url: None,
+            artifacts_url: None,
             read_connections: 4,
+            write_connections: 8,
             wait_ms_max: 10_000,
             artifact_bytes_max: 1 << 30,
         }

@@ -10,6 +10,25 @@ pub enum DbError {
     /// Too many want to write at once. Nothing was written: retry after a pause.
     #[error("the database is busy: no connection within the allowed wait")]
     Busy,
+    /// The database's URL is not one of PostgreSQL. Correct it.
+    #[error("the database's URL is not valid: expected postgres://user:password@host:port/database")]
+    InvalidUrl,
+    /// The artifact store's URL is not one of a bucket. Correct it.
+    #[error("the artifact store `{url}` cannot be used: {cause}; expected s3://bucket/prefix")]
+    InvalidArtifactsUrl {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The database's server cannot be reached, or lets nobody in. Start it, or correct the URL.
+    #[error("cannot reach the database at {server}: {cause}; check that it runs and that its URL is right")]
+    Unreachable {
+        /// Host, port and database.
+        server: String,
+        /// What it answered.
+        cause: String,
+    },
     /// Another server owns the data directory. Stop it, or choose another directory.
     #[error(
         "another paddock server is using {data_dir}{}: stop it or choose another data directory",
@@ -112,8 +131,8 @@ impl DbError {
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
-        /// `SQLITE_BUSY` and its extended codes.
-        const BUSY_CODES: [&str; 4] = ["5", "261", "517", "773"];
+        /// `SQLITE_BUSY` and its extended codes; PostgreSQL's `serialization_failure` and `deadlock_detected`.
+        const BUSY_CODES: [&str; 6] = ["5", "261", "517", "773", "40001", "40P01"];
         match &error {
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::Database(cause) if cause.code().is_some_and(|code| BUSY_CODES.contains(&&*code)) => Self::Busy,

@@ -1,12 +1,12 @@
 //! The schema's history, compiled into the binary. A migration that has been released is never edited: its checksum is in the
 //! databases it was applied to.
 
-use std::sync::LazyLock;
-
 use sqlx::{
-    SqlSafeStr as _,
+    AssertSqlSafe, SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
 };
+
+use super::Dialect;
 
 macro_rules! migration {
     ($version:literal, $name:literal) => {
@@ -22,13 +22,18 @@ const FILES: [(i64, &str, &str); 5] = [
     migration!(5, "fair_share"),
 ];
 
+/// The newest version.
+pub const NEWEST: i64 = FILES[FILES.len() - 1].0;
+
 /// All migrations, oldest first.
-pub static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
-    let migrations = FILES.map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+pub fn migrator(dialect: Dialect) -> Migrator {
+    let migrations = FILES.map(|(version, name, text)| {
+        // Safe: a file of this repository.
+        let sql = AssertSqlSafe(dialect.migration(version, text)).into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
     });
     Migrator::with_migrations(migrations.into())
-});
+}
 
 #[cfg(test)]
 mod tests {
@@ -38,6 +43,6 @@ mod tests {
     fn every_file_is_listed_and_they_are_numbered_without_gaps() {
         let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
         assert_eq!(std::fs::read_dir(directory).unwrap().count(), FILES.len());
-        assert!(FILES.iter().map(|file| file.0).eq(1..=FILES.len() as i64));
+        assert!(FILES.iter().map(|file| file.0).eq(1..=NEWEST));
     }
 }

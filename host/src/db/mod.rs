@@ -1,11 +1,14 @@
 //! The database and the artifact store: opening, migrating, reading, writing. What the tables mean is known by the rooms above.
 //!
-//! One writer connection and a pool of read-only ones. SQLite lets one transaction write at a time anyway; taking turns at
+//! SQLite: one writer connection and a pool of read-only ones. It lets one transaction write at a time anyway; taking turns at
 //! the door (a fair queue) instead of at the lock (polling until `busy_timeout`) keeps the wait short and never starves anyone.
+//! PostgreSQL: a pool for each. There, transactions run side by side, and whoever changes a job locks its row first.
 
 pub mod artifacts;
 mod config;
+mod dialect;
 mod error;
+mod fleet_hints;
 mod hints;
 mod lock;
 mod migrations;
@@ -17,10 +20,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use sqlx::SqlitePool;
-use tokio::sync::broadcast;
+use sqlx::{Any, AnyPool, Transaction};
+use tokio::{sync::broadcast, task::AbortHandle};
 
 pub use config::DbConfig;
+pub use dialect::Dialect;
 pub use error::DbError;
 pub use hints::Hint;
 pub use write::WriteTx;
@@ -28,11 +32,12 @@ pub use write::WriteTx;
 use crate::domain::ids::random_hex_128;
 use hints::Hints;
 use lock::DirectoryLock;
+use open::Place;
 
 /// The database's connection type, named once.
-pub type Connection = sqlx::SqliteConnection;
+pub type Connection = sqlx::AnyConnection;
 /// The database's row type, named once.
-pub type Row = sqlx::sqlite::SqliteRow;
+pub type Row = sqlx::any::AnyRow;
 
 /// A handle on the database; clones share it.
 #[derive(Debug, Clone)]
@@ -40,9 +45,12 @@ pub struct Db(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    readers: SqlitePool,
-    writer: SqlitePool,
+    dialect: Dialect,
+    readers: AnyPool,
+    writers: AnyPool,
     hints: Hints,
+    /// What carries hints from and to the rest of a fleet.
+    couriers: Vec<AbortHandle>,
     /// Names this opening of the database; no other process and no later start has the same.
     session: String,
     /// Held as long as the database is open; `None` for a guest beside a server.
@@ -52,16 +60,24 @@ struct Inner {
 impl Db {
     /// Connections for reading. They are read-only: a write through them is an error of the database.
     #[must_use]
-    pub fn read(&self) -> &SqlitePool {
+    pub fn read(&self) -> &AnyPool {
         &self.0.readers
     }
 
-    /// Begins a write transaction (`BEGIN IMMEDIATE`). Keep it short: all writers of the process take turns.
+    /// Begins to read several times from one state of the database.
+    ///
+    /// # Errors
+    /// [`DbError::Busy`] where no connection became free in time.
+    pub async fn snapshot(&self) -> Result<Transaction<'static, Any>, DbError> {
+        Ok(self.0.readers.begin_with(self.0.dialect.begin_snapshot()).await?)
+    }
+
+    /// Begins a write transaction. Keep it short: on SQLite, all writers take turns.
     ///
     /// # Errors
     /// [`DbError::Busy`] where the turn did not come in time; nothing has been written, try again later.
     pub async fn write(&self) -> Result<WriteTx, DbError> {
-        WriteTx::begin(&self.0.writer, self.0.hints.clone()).await
+        WriteTx::begin(&self.0.writers, self.0.dialect, self.0.hints.clone()).await
     }
 
     /// The database's clock: microseconds since 1970-01-01 UTC, in steps of a millisecond.
@@ -103,12 +119,24 @@ impl Db {
 
     /// Closes all connections and waits for them; the lock goes with the last clone.
     pub async fn close(&self) {
+        self.0.couriers.iter().for_each(AbortHandle::abort);
         self.0.readers.close().await;
-        self.0.writer.close().await;
+        self.0.writers.close().await;
     }
 
-    fn new(readers: SqlitePool, writer: SqlitePool, lock: Option<DirectoryLock>) -> Self {
+    fn new(place: &Place, readers: AnyPool, writers: AnyPool, lock: Option<DirectoryLock>) -> Self {
         let hints = Hints::new();
-        Self(Arc::new(Inner { readers, writer, hints, session: random_hex_128(), lock }))
+        let session = random_hex_128();
+        let couriers = match place.dialect {
+            Dialect::Sqlite => Vec::new(),
+            Dialect::Postgres => fleet_hints::start(place.url.clone(), writers.clone(), &hints, &session).into(),
+        };
+        Self(Arc::new(Inner { dialect: place.dialect, readers, writers, hints, couriers, session, lock }))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.couriers.iter().for_each(AbortHandle::abort);
     }
 }

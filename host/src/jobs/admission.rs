@@ -19,6 +19,7 @@ const SAME: &str = "
 /// # Errors
 /// [`JobsError::Db`] where the database fails.
 pub async fn live_twin_in(tx: &mut WriteTx, job: &NewJob) -> Result<Option<JobId>, JobsError> {
+    tx.take_turns(job.team.as_str()).await?;
     let row = sqlx::query(SAME).bind(job.team.as_str()).bind(job.plan_hash()).fetch_optional(&mut **tx).await?;
     row.map(|row| parse_id(&row, "id", "jobs.id")).transpose()
 }
@@ -30,5 +31,6 @@ const LIVE: &str = "SELECT COUNT(*) FROM jobs WHERE team_id = $1 AND state IN ('
 /// # Errors
 /// [`JobsError::Db`] where the database fails.
 pub async fn live_jobs_in(tx: &mut WriteTx, team: &TeamId) -> Result<u32, JobsError> {
+    tx.take_turns(team.as_str()).await?;
     Ok(small(sqlx::query_scalar(LIVE).bind(team.as_str()).fetch_one(&mut **tx).await?))
 }

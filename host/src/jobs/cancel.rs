@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{error::JobsError, settle};
+use super::{error::JobsError, lease, settle};
 use crate::{
     db::{Db, Hint, WriteTx},
     domain::{ids::JobId, job::JobState},
@@ -25,6 +25,7 @@ pub enum CancelOutcome {
 /// [`JobsError::UnknownJob`], or [`JobsError::Db`]: nothing has changed.
 pub async fn cancel(db: &Db, job: &JobId) -> Result<CancelOutcome, JobsError> {
     let mut tx = db.write().await?;
+    lease::lock_jobs(&mut tx, [job]).await?;
     let state = state_of(&mut tx, job).await?;
     if state.is_terminal() {
         tx.rollback().await?;

@@ -39,6 +39,8 @@ pub(super) struct Loaded {
 /// where nothing can be claimed.
 pub(super) async fn claim(db: &Db, worker: &str, terms: ClaimTerms) -> Result<Option<Claim>, JobsError> {
     let mut tx = db.write().await?;
+    // What a team uses of its share is counted and then changed: nobody else may do so in between.
+    tx.take_turns("claims").await?;
     let Some(lease) = take_lease(&mut tx, db.session(), worker, terms).await? else {
         tx.rollback().await?;
         return Ok(None);
@@ -54,29 +56,39 @@ pub(super) async fn claim(db: &Db, worker: &str, terms: ClaimTerms) -> Result<Op
 /// The team comes first: whoever submits a thousand jobs waits behind its own, not everybody behind them. Running tasks divided
 /// by weight is what a team uses of its share. Among equals, the waiting time times the weight decides; that also shares a
 /// single worker by weight, where nothing ever runs at the moment of a claim.
-const TAKE_LEASE: &str = "
-    UPDATE tasks
-    SET state = 'running', lease_epoch = lease_epoch + 1, lease_owner = $1, lease_session = $2,
-        lease_until_us = (SELECT now_us FROM clock) + $3
-    WHERE id = (
-        SELECT id FROM tasks
-        WHERE state = 'ready' AND not_before_us <= (SELECT now_us FROM clock)
-            AND team_id = (
-                SELECT waiting.id FROM (
-                    SELECT teams.id, teams.weight, (SELECT now_us FROM clock) - teams.last_claim_us AS waited_us,
-                        (SELECT COUNT(*) FROM tasks WHERE team_id = teams.id AND state = 'running') AS running
-                    FROM teams
-                    WHERE EXISTS (
-                        SELECT 1 FROM tasks WHERE team_id = teams.id AND state = 'ready'
-                            AND not_before_us <= (SELECT now_us FROM clock))
-                ) AS waiting
-                WHERE waiting.running < $4
-                ORDER BY CAST(waiting.running AS DOUBLE PRECISION) / waiting.weight,
-                    waiting.waited_us * waiting.weight DESC, waiting.id
-                LIMIT 1)
-        ORDER BY priority DESC, job_created_us, job_id, position
-        LIMIT 1)
-    RETURNING id, job_id, stage, lease_epoch";
+macro_rules! take_lease {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE tasks
+            SET state = 'running', lease_epoch = lease_epoch + 1, lease_owner = $1, lease_session = $2,
+                lease_until_us = (SELECT now_us FROM clock) + $3
+            WHERE state = 'ready' AND id = (
+                SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id
+                WHERE tasks.state = 'ready' AND tasks.not_before_us <= (SELECT now_us FROM clock)
+                    AND tasks.team_id = (
+                        SELECT waiting.id FROM (
+                            SELECT teams.id, teams.weight, (SELECT now_us FROM clock) - teams.last_claim_us AS waited_us,
+                                (SELECT COUNT(*) FROM tasks WHERE team_id = teams.id AND state = 'running') AS running
+                            FROM teams
+                            WHERE EXISTS (
+                                SELECT 1 FROM tasks WHERE team_id = teams.id AND state = 'ready'
+                                    AND not_before_us <= (SELECT now_us FROM clock))
+                        ) AS waiting
+                        WHERE waiting.running < $4
+                        ORDER BY CAST(waiting.running AS DOUBLE PRECISION) / waiting.weight,
+                            waiting.waited_us * waiting.weight DESC, waiting.id
+                        LIMIT 1)
+                ORDER BY tasks.priority DESC, tasks.job_created_us, tasks.job_id, tasks.position
+                LIMIT 1 ",
+            $lock,
+            ") RETURNING id, job_id, stage, lease_epoch"
+        )
+    };
+}
+/// Whoever changes a job holds its row. A claim passes over the jobs that somebody is just changing...
+const TAKE_LEASE: &str = take_lease!("/*+ FOR NO KEY UPDATE OF jobs SKIP LOCKED +*/");
+/// ... and waits for them where there is nothing else, as it would otherwise sleep beside a ready task.
+const TAKE_LEASE_WAITING: &str = take_lease!("/*+ FOR NO KEY UPDATE OF jobs +*/");
 
 async fn take_lease(
     tx: &mut WriteTx,
@@ -84,14 +96,20 @@ async fn take_lease(
     worker: &str,
     terms: ClaimTerms,
 ) -> Result<Option<Lease>, JobsError> {
-    let row = sqlx::query(TAKE_LEASE)
-        .bind(worker)
-        .bind(session)
-        .bind(terms.lease_us)
-        .bind(terms.running_per_team_max)
-        .fetch_optional(&mut **tx)
-        .await?;
-    row.as_ref().map(Lease::read).transpose()
+    let statements: &[&'static str] = if tx.is_alone() { &[TAKE_LEASE] } else { &[TAKE_LEASE, TAKE_LEASE_WAITING] };
+    for statement in statements {
+        let row = sqlx::query(tx.sql(statement))
+            .bind(worker)
+            .bind(session)
+            .bind(terms.lease_us)
+            .bind(terms.running_per_team_max)
+            .fetch_optional(&mut **tx)
+            .await?;
+        if let Some(row) = row {
+            return Lease::read(&row).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 const NOTE_CLAIM: &str = "
@@ -140,7 +158,7 @@ async fn deadline_in_us(tx: &mut WriteTx, job: &JobId) -> Result<Option<i64>, Jo
 
 const LOAD: &str = "
     SELECT jobs.team_id, jobs.kind, jobs.spec, stages.name AS stage_name, tasks.position, tasks.input, tasks.checkpoint,
-        tasks.progress, tasks.attempts_counted, jobs.cancel_requested_us IS NOT NULL AS is_cancelled
+        tasks.progress, tasks.attempts_counted, jobs.cancel_requested_us
     FROM tasks
     JOIN jobs ON jobs.id = tasks.job_id
     JOIN stages ON stages.job_id = tasks.job_id AND stages.ordinal = tasks.stage
@@ -173,7 +191,7 @@ pub(super) async fn load(db: &Db, lease: &Lease) -> Result<Loaded, JobsError> {
             .map(|hash| hash.parse().map_err(|error| JobsError::unreadable("tasks.checkpoint", error)))
             .transpose()?,
         progress: row.try_get("progress")?,
-        is_cancelled: row.try_get("is_cancelled")?,
+        is_cancelled: row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some(),
     })
 }
 

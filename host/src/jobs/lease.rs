@@ -48,27 +48,41 @@ pub(super) struct Report {
 const RENEW: &str = "
     UPDATE tasks SET lease_until_us = (SELECT now_us FROM clock) + $3
     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'
-    RETURNING (SELECT cancel_requested_us IS NOT NULL FROM jobs WHERE jobs.id = tasks.job_id) AS is_cancelled";
+    RETURNING (SELECT COALESCE(cancel_requested_us, 0) FROM jobs WHERE jobs.id = tasks.job_id)";
 
 /// Renews all of a worker's leases in one transaction; the answers are in the order of `leases`.
 pub(super) async fn renew(db: &Db, leases: &[Lease], lease_us: i64) -> Result<Vec<Renewal>, JobsError> {
     let mut tx = db.write().await?;
+    lock_jobs(&mut tx, leases.iter().map(|lease| &lease.job)).await?;
     let mut renewals = Vec::with_capacity(leases.len());
     for lease in leases {
-        let is_cancelled: Option<bool> = sqlx::query_scalar(RENEW)
+        let cancelled_us: Option<i64> = sqlx::query_scalar(RENEW)
             .bind(lease.task.as_str())
             .bind(lease.epoch)
             .bind(lease_us)
             .fetch_optional(&mut *tx)
             .await?;
-        renewals.push(match is_cancelled {
-            Some(false) => Renewal::Kept,
-            Some(true) => Renewal::Cancelled,
+        renewals.push(match cancelled_us {
+            Some(0) => Renewal::Kept,
+            Some(_) => Renewal::Cancelled,
             None => Renewal::Lost,
         });
     }
     tx.commit().await?;
     Ok(renewals)
+}
+
+const LOCK_JOBS: &str = "
+    SELECT id FROM jobs WHERE id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY id /*+ FOR NO KEY UPDATE +*/";
+
+/// Whoever changes a job, its stages or its tasks holds the job's row: then its counts add up, its events are in order, and no
+/// two transactions wait for each other. Not needed where nobody else can write.
+pub(super) async fn lock_jobs(tx: &mut WriteTx, jobs: impl IntoIterator<Item = &JobId>) -> Result<(), JobsError> {
+    if !tx.is_alone() {
+        let ids: Vec<_> = jobs.into_iter().map(|id| json!({ "id": id })).collect();
+        sqlx::query(tx.sql(LOCK_JOBS)).bind(json!(ids).to_string()).fetch_all(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// A task as it stands in the transaction of its lease's holder.
@@ -80,12 +94,13 @@ pub(super) struct Held {
 }
 
 const HOLD: &str = "
-    SELECT tasks.progress, tasks.attempts_counted, jobs.cancel_requested_us IS NOT NULL AS is_cancelled
+    SELECT tasks.progress, tasks.attempts_counted, jobs.cancel_requested_us
     FROM tasks JOIN jobs ON jobs.id = tasks.job_id
     WHERE tasks.id = $1 AND tasks.lease_epoch = $2 AND tasks.state = 'running'";
 
 /// The fence: proves that the lease is still good for the rest of this transaction.
 pub(super) async fn hold(tx: &mut WriteTx, lease: &Lease) -> Result<Held, JobsError> {
+    lock_jobs(tx, [&lease.job]).await?;
     let row = sqlx::query(HOLD)
         .bind(lease.task.as_str())
         .bind(lease.epoch)
@@ -95,7 +110,7 @@ pub(super) async fn hold(tx: &mut WriteTx, lease: &Lease) -> Result<Held, JobsEr
     Ok(Held {
         progress: row.try_get("progress")?,
         attempts_counted: row.try_get("attempts_counted")?,
-        is_cancelled: row.try_get("is_cancelled")?,
+        is_cancelled: row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some(),
     })
 }
 
@@ -177,6 +192,7 @@ const SET_CHECKPOINT: &str = "
 /// Makes the staged artifact the task's checkpoint. Row and artifact row are one transaction.
 pub(super) async fn set_checkpoint(db: &Db, lease: &Lease, staged: StagedArtifact) -> Result<ArtifactHash, JobsError> {
     let mut tx = db.write().await?;
+    lock_jobs(&mut tx, [&lease.job]).await?;
     let hash = staged.record(&mut tx).await?;
     let updated = sqlx::query(SET_CHECKPOINT)
         .bind(lease.task.as_str())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{QueryBuilder, Sqlite};
+use serde_json::json;
 
 use super::{
     claim::parse_id,
@@ -86,20 +86,16 @@ pub async fn list(
 }
 
 const STAGES_OF: &str = "
-    SELECT job_id, name, state, tasks_total, tasks_done, progress, note FROM stages WHERE job_id IN (";
+    SELECT job_id, name, state, tasks_total, tasks_done, progress, note FROM stages
+    WHERE job_id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY job_id, ordinal";
 
 /// One query for all jobs of the page.
 async fn attach_stages(db: &Db, jobs: &mut [JobRow]) -> Result<(), JobsError> {
     if jobs.is_empty() {
         return Ok(());
     }
-    let mut query = QueryBuilder::<Sqlite>::new(STAGES_OF);
-    let mut ids = query.separated(", ");
-    for job in jobs.iter() {
-        ids.push_bind(job.id.as_str());
-    }
-    query.push(") ORDER BY job_id, ordinal");
-    let rows = query.build().fetch_all(db.read()).await?;
+    let ids: Vec<_> = jobs.iter().map(|job| json!({ "id": job.id })).collect();
+    let rows = sqlx::query(STAGES_OF).bind(json!(ids).to_string()).fetch_all(db.read()).await?;
     let mut stages: HashMap<JobId, Vec<StageRow>> = HashMap::new();
     for row in &rows {
         let job: JobId = parse_id(row, "job_id", "stages.job_id")?;

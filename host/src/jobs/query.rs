@@ -129,7 +129,7 @@ const GET: &str = "
 /// [`JobsError::UnknownJob`], or [`JobsError::Db`].
 pub async fn get(db: &Db, job: &JobId) -> Result<JobRow, JobsError> {
     // One snapshot: nobody should see a job that runs while all its stages are done.
-    let mut snapshot = db.read().begin().await?;
+    let mut snapshot = db.snapshot().await?;
     let row = sqlx::query(GET).bind(job.as_str()).fetch_optional(&mut *snapshot).await?;
     let row = row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
     let mut found = read_job(&row)?;

@@ -7,7 +7,7 @@ use super::{
     claim::parse_id,
     error::JobsError,
     finish::{self, Verdict, deadline_problem},
-    lease::Lease,
+    lease::{self, Lease},
     limits::JobsConfig,
     settle::{self, Ending},
     state::AttemptOutcome,
@@ -94,7 +94,7 @@ async fn end_overdue(db: &Db, config: &JobsConfig) -> Result<usize, JobsError> {
 }
 
 const STRANDED: &str = "
-    SELECT id, cancel_requested_us IS NOT NULL AS is_cancelled FROM jobs
+    SELECT id, cancel_requested_us FROM jobs
     WHERE state IN ('queued', 'running')
         AND NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.job_id = jobs.id AND tasks.state IN ('ready', 'running'))";
 
@@ -105,9 +105,9 @@ async fn end_stranded(db: &Db) -> Result<usize, JobsError> {
     for row in &rows {
         let job: JobId = parse_id(row, "id", "jobs.id")?;
         tracing::error!(job.id = %job, "a live job had no task left to run");
-        let ending = match row.try_get("is_cancelled")? {
-            true => Ending::Cancelled,
-            false => Ending::Failed { problem: &problem, others: AttemptOutcome::Cancelled },
+        let ending = match row.try_get::<Option<i64>, _>("cancel_requested_us")? {
+            Some(_) => Ending::Cancelled,
+            None => Ending::Failed { problem: &problem, others: AttemptOutcome::Cancelled },
         };
         end(db, &job, ending).await?;
     }
@@ -116,6 +116,7 @@ async fn end_stranded(db: &Db) -> Result<usize, JobsError> {
 
 async fn end(db: &Db, job: &JobId, ending: Ending<'_>) -> Result<(), JobsError> {
     let mut tx = db.write().await?;
+    lease::lock_jobs(&mut tx, [job]).await?;
     settle::end(&mut tx, job, ending).await?;
     Ok(tx.commit().await?)
 }

@@ -22,7 +22,7 @@ const TASKS: &str = "SELECT stage, input FROM tasks WHERE job_id = $1 ORDER BY s
 /// # Errors
 /// [`JobsError::UnknownJob`], or [`JobsError::Db`].
 pub async fn plan_of(db: &Db, job: &JobId, key: KeyId) -> Result<NewJob, JobsError> {
-    let mut snapshot = db.read().begin().await?;
+    let mut snapshot = db.snapshot().await?;
     let row = sqlx::query(JOB).bind(job.as_str()).fetch_optional(&mut *snapshot).await?;
     let row = row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
     let stages = sqlx::query(STAGES).bind(job.as_str()).fetch_all(&mut *snapshot).await?;

