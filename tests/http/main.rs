@@ -3,6 +3,7 @@
 mod bad_files;
 mod bad_jobs;
 mod bad_plugins;
+mod chaos;
 mod crash;
 mod drain;
 mod fleet;

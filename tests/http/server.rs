@@ -11,6 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::{Agent, http::Response};
 
+const NO_ANSWER: &str = "the server did not answer";
+
 /// A running `paddock serve`; stopped when dropped.
 pub struct Server {
     process: Child,
@@ -110,6 +112,50 @@ impl Server {
         Self { process, address, directory, environment, agent }
     }
 
+    /// Kills the server as a power failure would, and starts another on its data, at the same place.
+    pub fn kill_and_restart(&mut self) {
+        self.process.kill().unwrap();
+        self.restart();
+    }
+
+    /// Asks the server to stop, and starts another on its data, at the same place.
+    pub fn terminate_and_restart(&mut self) {
+        self.terminate();
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.process.wait().unwrap();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
+        *self = Self::start_on(directory, std::mem::take(&mut self.environment), &[]);
+    }
+
+    /// Where it keeps what is its own.
+    pub fn data_dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Submits a job under an idempotency key; `None` where nobody answered, or only that it cannot be done now.
+    pub fn try_submit(&self, key: &str, idempotency_key: &str, spec: &Value) -> Option<String> {
+        let request = self.agent.post(self.url("/v1/jobs")).header("authorization", format!("Bearer {key}"));
+        let request = request.header("content-type", "application/json").header("idempotency-key", idempotency_key);
+        let answered = answer(request.send(spec.to_string().as_bytes()).ok()?);
+        // A server that cannot reach its database says so; anything else is a mistake of the test or of the service.
+        assert!([202, 503].contains(&answered.status), "{} {}", answered.status, answered.body);
+        (answered.status == 202).then(|| answered.body["id"].as_str().unwrap().to_owned())
+    }
+
+    /// The answer, where there is one.
+    pub fn try_get(&self, key: &str, path: &str) -> Option<Answer> {
+        self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}")).call().ok().map(answer)
+    }
+
+    /// The answer to a request without a body, where there is one.
+    pub fn try_post(&self, key: &str, path: &str) -> Option<Answer> {
+        let request = self.agent.post(self.url(path)).header("authorization", format!("Bearer {key}"));
+        request.header("content-type", "application/json").send("{}").ok().map(answer)
+    }
+
     /// A new key of `team` with these scopes.
     pub fn key(&self, team: &str, scopes: &str) -> String {
         let made = paddock(self.directory.path())
@@ -122,12 +168,12 @@ impl Server {
     }
 
     pub fn get(&self, key: &str, path: &str) -> Answer {
-        answer(self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}")).call())
+        answer(self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}")).call().expect(NO_ANSWER))
     }
 
     pub fn post(&self, key: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
         let request = self.agent.post(self.url(path)).header("authorization", format!("Bearer {key}"));
-        answer(request.header("content-type", media_type).send(body))
+        answer(request.header("content-type", media_type).send(body).expect(NO_ANSWER))
     }
 
     pub fn post_json(&self, key: &str, path: &str, body: &Value) -> Answer {
@@ -162,8 +208,7 @@ fn listening(line: &str) -> Option<String> {
     (line["message"] == "serving").then(|| line["address"].as_str().map(str::to_owned))?
 }
 
-fn answer(response: Result<Response<ureq::Body>, ureq::Error>) -> Answer {
-    let mut response = response.expect("the server did not answer");
+fn answer(mut response: Response<ureq::Body>) -> Answer {
     let location = response.headers().get("location").map(|value| value.to_str().unwrap().to_owned());
     let status = response.status().as_u16();
     let body = serde_json::from_reader(response.body_mut().as_reader()).unwrap_or(Value::Null);

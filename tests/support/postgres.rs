@@ -16,12 +16,12 @@ use std::{
 /// PostgreSQL refuses to run as root; `nobody` of every Linux.
 const NOBODY: u32 = 65_534;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Waits for the end of its input, which is the end of whoever started it.
+/// Keeps the server running, whatever ends it, until the end of its own input: the end of whoever started it.
 const UNTIL_ALONE: &str = r#"
     dir="$1"; shift
-    "$@" > "$dir/log" 2>&1 < /dev/null & server=$!
+    while [ ! -e "$dir/stop" ]; do "$@" >> "$dir/log" 2>&1 < /dev/null; done &
     cat > /dev/null
-    kill -QUIT "$server"; wait "$server"; rm -rf "$dir"
+    touch "$dir/stop"; kill -QUIT "$(head -n 1 "$dir/data/postmaster.pid")"; wait; rm -rf "$dir"
 "#;
 
 /// A server with no databases of its own yet.
@@ -84,6 +84,22 @@ impl Cluster {
         let mut command = Command::new(self.binaries.join(program));
         command.arg("-h").arg(&self.directory).args(["-U", "paddock"]);
         command
+    }
+
+    /// Ends all connections to the server, as a network does.
+    pub fn cut_connections(&self) {
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test%'";
+        assert!(self.client("psql").args(["-d", "postgres", "-c", cut]).output().unwrap().status.success());
+    }
+
+    /// Stops the server in the middle of everything; it starts again and recovers.
+    pub fn crash(&self) {
+        let file = fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap();
+        let stopped = Command::new("kill").args(["-QUIT", file.lines().next().unwrap()]).status().unwrap();
+        assert!(stopped.success());
+        // Until it answers again it may still be the old one that does.
+        std::thread::sleep(Duration::from_millis(200));
+        self.wait_until_ready();
     }
 
     fn wait_until_ready(&self) {
