@@ -19,8 +19,8 @@ use paddock::{
 };
 use serde_json::json;
 
-const FLOOD_JOBS: usize = 2_000;
-const CLIENTS: usize = 8;
+const FLOOD_JOBS: usize = 3_200;
+const CLIENTS: usize = 32;
 const PACED_JOBS: usize = 500;
 const PACE: Duration = Duration::from_millis(10);
 const ROUNDS: usize = 3;
@@ -52,7 +52,7 @@ fn main() {
 fn measure(database: &str, url: &dyn Fn() -> Option<String>) {
     println!("{database}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    for workers in [1, 2, 4] {
+    for workers in [32, 4, 1] {
         let mut per_second: Vec<f64> = (0..ROUNDS).map(|_| runtime.block_on(flood(url(), workers))).collect();
         per_second.sort_by(f64::total_cmp);
         println!("  {workers} workers, {CLIENTS} clients: {:.0} jobs/s", per_second[ROUNDS / 2]);

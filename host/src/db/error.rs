@@ -67,6 +67,9 @@ pub enum DbError {
     /// The database refused or broke off a statement. Retry may help where it is the disk's fault.
     #[error("the database failed: {0}")]
     Query(#[source] sqlx::Error),
+    /// The commit that this write was part of failed: it was not kept. Retry may help where it is the disk's fault.
+    #[error("the database could not commit: {0}")]
+    NotCommitted(#[source] std::sync::Arc<sqlx::Error>),
     /// A row holds something that this binary cannot read. Report it: the writer and the reader disagree.
     #[error("the database holds an unreadable {what}: {detail}")]
     Unreadable {
@@ -113,7 +116,7 @@ impl DbError {
     /// Whether the same call may succeed later without anybody repairing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::Query(_) | Self::Store(_) | Self::Io { .. })
+        matches!(self, Self::Busy | Self::Query(_) | Self::NotCommitted(_) | Self::Store(_) | Self::Io { .. })
     }
 
     /// Whether a unique index refused the row.

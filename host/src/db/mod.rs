@@ -1,7 +1,8 @@
 //! The database and the artifact store: opening, migrating, reading, writing. What the tables mean is known by the rooms above.
 //!
 //! SQLite: one writer connection and a pool of read-only ones. It lets one transaction write at a time anyway; taking turns at
-//! the door (a fair queue) instead of at the lock (polling until `busy_timeout`) keeps the wait short and never starves anyone.
+//! the door (a fair queue) instead of at the lock (polling until `busy_timeout`) keeps the wait short and never starves anyone,
+//! and those who queue share a commit.
 //! PostgreSQL: a pool for each. There, transactions run side by side, and whoever changes a job locks its row first.
 
 pub mod artifacts;
@@ -9,6 +10,7 @@ mod config;
 mod dialect;
 mod error;
 mod fleet_hints;
+mod group;
 mod hints;
 mod lock;
 mod migrations;
@@ -30,9 +32,11 @@ pub use hints::Hint;
 pub use write::WriteTx;
 
 use crate::domain::ids::random_hex_128;
+use group::GroupCommit;
 use hints::Hints;
 use lock::DirectoryLock;
 use open::Place;
+use write::Writers;
 
 /// The database's connection type, named once.
 pub type Connection = sqlx::AnyConnection;
@@ -48,6 +52,7 @@ struct Inner {
     dialect: Dialect,
     readers: AnyPool,
     writers: AnyPool,
+    write: Writers,
     hints: Hints,
     /// What carries hints from and to the rest of a fleet.
     couriers: Vec<AbortHandle>,
@@ -77,7 +82,7 @@ impl Db {
     /// # Errors
     /// [`DbError::Busy`] where the turn did not come in time; nothing has been written, try again later.
     pub async fn write(&self) -> Result<WriteTx, DbError> {
-        WriteTx::begin(&self.0.writers, self.0.dialect, self.0.hints.clone()).await
+        WriteTx::begin(&self.0.write, self.0.dialect, self.0.hints.clone()).await
     }
 
     /// The database's clock: microseconds since 1970-01-01 UTC, in steps of a millisecond.
@@ -131,7 +136,11 @@ impl Db {
             Dialect::Sqlite => Vec::new(),
             Dialect::Postgres => fleet_hints::start(place.url.clone(), writers.clone(), &hints, &session).into(),
         };
-        Self(Arc::new(Inner { dialect: place.dialect, readers, writers, hints, couriers, session, lock }))
+        let write = match place.dialect {
+            Dialect::Sqlite => Writers::Group(GroupCommit::new(writers.clone(), place.wait)),
+            Dialect::Postgres => Writers::Pool(writers.clone()),
+        };
+        Self(Arc::new(Inner { dialect: place.dialect, readers, writers, write, hints, couriers, session, lock }))
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) struct Place {
     pub(super) url: String,
     /// For people.
     name: String,
-    wait: Duration,
+    pub(super) wait: Duration,
 }
 
 impl Place {

@@ -92,6 +92,55 @@ async fn many_writers_at_once_all_get_their_turn() {
     assert_eq!(teams(&db).await, 50);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_gives_up_takes_nothing_from_those_who_share_its_commit() {
+    let (_directory, _config, db) = open_temporary().await;
+    let first = db.write().await.unwrap();
+    // They queue up behind the first, and so share a transaction with it.
+    let writers: Vec<_> = (0..30)
+        .map(|index| {
+            let db = db.clone();
+            tokio::spawn(async move {
+                let mut tx = db.write().await.unwrap();
+                let name = format!("team {index}");
+                let insert = "INSERT INTO teams (id, name, created_us) VALUES ($1, $1, 0)";
+                sqlx::query(insert).bind(&name).execute(&mut *tx).await.unwrap();
+                match index % 3 {
+                    0 => drop(tx),
+                    1 => tx.rollback().await.unwrap(),
+                    _ => {
+                        tx.commit().await.unwrap();
+                        let durable: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM teams WHERE id = $1")
+                            .bind(&name)
+                            .fetch_one(db.read())
+                            .await
+                            .unwrap();
+                        assert_eq!(durable, 1, "told before it was committed");
+                    }
+                }
+            })
+        })
+        .collect();
+    first.rollback().await.unwrap();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(teams(&db).await, 10);
+}
+
+#[tokio::test]
+async fn a_statement_that_fails_takes_back_its_own_transaction_only() {
+    let (_directory, _config, db) = open_temporary().await;
+    add_team(&db, "one").await;
+    let mut tx = db.write().await.unwrap();
+    let again =
+        sqlx::query("INSERT INTO teams (id, name, created_us) VALUES ('one', 'one', 0)").execute(&mut *tx).await;
+    assert!(DbError::from(again.unwrap_err()).is_duplicate());
+    drop(tx);
+    add_team(&db, "two").await;
+    assert_eq!(teams(&db).await, 2);
+}
+
 #[tokio::test]
 async fn reading_connections_cannot_write() {
     let (_directory, _config, db) = open_temporary().await;

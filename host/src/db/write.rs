@@ -4,13 +4,32 @@ use std::ops::{Deref, DerefMut};
 
 use sqlx::{Any, AnyPool, SqlStr, Transaction};
 
-use super::{Connection, DbError, Dialect, Hint, hints::Hints};
+use super::{
+    Connection, DbError, Dialect, Hint,
+    group::{GroupCommit, Turn},
+    hints::Hints,
+};
+
+/// Where write transactions come from.
+#[derive(Debug, Clone)]
+pub(super) enum Writers {
+    /// SQLite's one writer, shared by turns.
+    Group(GroupCommit),
+    /// PostgreSQL's connections, one for each transaction.
+    Pool(AnyPool),
+}
+
+#[derive(Debug)]
+enum Kind {
+    Turn(Turn),
+    Own(Transaction<'static, Any>),
+}
 
 /// The right to write until [`WriteTx::commit`]; dropping it rolls back. Execute statements on `&mut *tx`.
 #[derive(Debug)]
 #[must_use = "a transaction that is not committed is rolled back"]
 pub struct WriteTx {
-    transaction: Transaction<'static, Any>,
+    kind: Kind,
     dialect: Dialect,
     hints: Hints,
     pending: Vec<Hint>,
@@ -19,9 +38,12 @@ pub struct WriteTx {
 const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 
 impl WriteTx {
-    pub(super) async fn begin(writers: &AnyPool, dialect: Dialect, hints: Hints) -> Result<Self, DbError> {
-        let transaction = writers.begin_with(dialect.begin()).await?;
-        Ok(Self { transaction, dialect, hints, pending: Vec::new() })
+    pub(super) async fn begin(writers: &Writers, dialect: Dialect, hints: Hints) -> Result<Self, DbError> {
+        let kind = match writers {
+            Writers::Group(group) => Kind::Turn(group.turn().await?),
+            Writers::Pool(pool) => Kind::Own(pool.begin_with(dialect.begin()).await?),
+        };
+        Ok(Self { kind, dialect, hints, pending: Vec::new() })
     }
 
     /// See [`Dialect::sql`].
@@ -42,7 +64,7 @@ impl WriteTx {
     /// [`DbError::Query`] where the database fails.
     pub async fn take_turns(&mut self, name: &str) -> Result<(), DbError> {
         if !self.is_alone() {
-            sqlx::query(TAKE_TURNS).bind(name).execute(&mut *self.transaction).await?;
+            sqlx::query(TAKE_TURNS).bind(name).execute(&mut **self).await?;
         }
         Ok(())
     }
@@ -57,10 +79,13 @@ impl WriteTx {
     /// Makes everything durable, then sends the hints.
     ///
     /// # Errors
-    /// [`DbError::Query`]: nothing was written, or the connection broke at the very end and nobody can tell; look before
+    /// [`DbError::Query`] or [`DbError::NotCommitted`]: nothing was written, or the connection broke at the very end and nobody can tell; look before
     /// trying again.
     pub async fn commit(self) -> Result<(), DbError> {
-        self.transaction.commit().await?;
+        match self.kind {
+            Kind::Turn(turn) => turn.commit().await?,
+            Kind::Own(transaction) => transaction.commit().await?,
+        }
         for hint in self.pending {
             self.hints.publish(hint);
         }
@@ -72,7 +97,10 @@ impl WriteTx {
     /// # Errors
     /// [`DbError::Query`]: the connection broke, which takes everything back as well.
     pub async fn rollback(self) -> Result<(), DbError> {
-        Ok(self.transaction.rollback().await?)
+        match self.kind {
+            Kind::Turn(turn) => turn.rollback().await,
+            Kind::Own(transaction) => Ok(transaction.rollback().await?),
+        }
     }
 }
 
@@ -80,12 +108,18 @@ impl Deref for WriteTx {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.transaction
+        match &self.kind {
+            Kind::Turn(turn) => turn.transaction(),
+            Kind::Own(transaction) => transaction,
+        }
     }
 }
 
 impl DerefMut for WriteTx {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.transaction
+        match &mut self.kind {
+            Kind::Turn(turn) => turn.transaction_mut(),
+            Kind::Own(transaction) => transaction,
+        }
     }
 }

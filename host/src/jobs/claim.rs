@@ -63,7 +63,7 @@ macro_rules! take_lease {
             SET state = 'running', lease_epoch = lease_epoch + 1, lease_owner = $1, lease_session = $2,
                 lease_until_us = (SELECT now_us FROM clock) + $3
             WHERE state = 'ready' AND id = (
-                SELECT tasks.id FROM tasks JOIN jobs ON jobs.id = tasks.job_id
+                SELECT tasks.id FROM tasks /*+ JOIN jobs ON jobs.id = tasks.job_id +*/
                 WHERE tasks.state = 'ready' AND tasks.not_before_us <= (SELECT now_us FROM clock)
                     AND tasks.team_id = (
                         SELECT waiting.id FROM (
