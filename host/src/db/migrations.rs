@@ -14,12 +14,13 @@ macro_rules! migration {
     };
 }
 
-const FILES: [(i64, &str, &str); 5] = [
+const FILES: [(i64, &str, &str); 6] = [
     migration!(1, "jobs"),
     migration!(2, "catalog"),
     migration!(3, "auth"),
     migration!(4, "idempotency"),
     migration!(5, "fair_share"),
+    migration!(6, "attempt_cost"),
 ];
 
 /// The newest version.

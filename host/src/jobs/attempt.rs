@@ -2,64 +2,61 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use super::{
-    claim::{self, Claim, Loaded},
-    context::{TaskContext, storage_failure},
+    batch::Work,
+    context::{Resumed, TaskContext},
     error::JobsError,
-    finish::{self, Verdict},
+    finish::{self, Outcome, Recorded, Verdict},
     lease::Lease,
+    limits::{JobsConfig, microseconds},
+    load::Loaded,
     runner::{TaskFailure, TaskOutput},
     worker::Shared,
 };
-use crate::domain::{
-    interrupt::{Interrupt, StopReason},
-    problem::Problem,
+use crate::{
+    db::Db,
+    domain::{
+        interrupt::{Interrupt, StopReason},
+        problem::Problem,
+    },
 };
 
+/// A task whose lease is held and whose interrupt can be found.
+pub(super) struct Started {
+    pub(super) lease: Lease,
+    pub(super) interrupt: Arc<Interrupt>,
+    /// What it is about, or why that cannot be read.
+    pub(super) loaded: Result<Box<Loaded>, TaskFailure>,
+}
+
 /// Runs a claimed task to its end and records it. Never panics with the task.
-pub(super) fn run(shared: &Arc<Shared>, claim: Claim, sent: Instant) {
-    let interrupt = Arc::new(interrupt_of(&claim));
-    shared.running.insert(claim.lease.clone(), interrupt.clone(), shared.stop_at(sent));
-    // A drain that began before the task was registered has not reached it.
-    if shared.draining.is_raised() {
-        interrupt.raise(StopReason::Draining);
+pub(super) fn run(shared: &Arc<Shared>, started: Started) {
+    let Started { lease, interrupt, loaded } = started;
+    let elsewhere = Arc::new(AtomicU64::new(0));
+    let before = thread_cpu();
+    let outcome = match (loaded, interrupt.reason()) {
+        (Err(failure), _) => Err(failure),
+        (Ok(_), Some(_)) => Err(TaskFailure::Stopped),
+        (Ok(loaded), None) => run_task(shared, &lease, &interrupt, *loaded, Arc::clone(&elsewhere)),
+    };
+    let cpu = thread_cpu().saturating_sub(before) + Duration::from_micros(elsewhere.load(Ordering::Relaxed));
+    if let Some(verdict) = verdict_of(outcome, &interrupt) {
+        record(shared, Outcome { lease: lease.clone(), verdict, cpu_us: Some(microseconds(cpu)) });
     }
-    if let Some(verdict) = attempt(shared, &claim.lease, &interrupt) {
-        record(shared, &claim.lease, verdict);
-    }
-    shared.running.remove(&claim.lease);
+    shared.running.remove(&lease);
 }
 
-fn interrupt_of(claim: &Claim) -> Interrupt {
-    let left = claim.deadline_in_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0)));
-    match left.and_then(|left| Instant::now().checked_add(left)) {
-        Some(deadline) => Interrupt::with_deadline(deadline),
-        None => Interrupt::new(),
-    }
-}
-
-/// What became of the task, or `None` where it is no longer ours to say.
-fn attempt(shared: &Arc<Shared>, lease: &Lease, interrupt: &Arc<Interrupt>) -> Option<Verdict> {
-    let loaded = match shared.runtime.block_on(claim::load(&shared.db, lease)) {
-        Ok(loaded) => loaded,
-        Err(JobsError::LeaseLost) => return None,
-        Err(error) => {
-            tracing::error!(job.id = %lease.job, task.id = %lease.task, error = %error, "a claimed task cannot be read");
-            return verdict_of(Err(storage_failure(&error)), interrupt);
-        }
-    };
-    if loaded.is_cancelled {
-        interrupt.raise(StopReason::Cancelled);
-    }
-    let outcome = match interrupt.reason() {
-        Some(_) => Err(TaskFailure::Stopped),
-        None => run_task(shared, lease, interrupt, loaded),
-    };
-    verdict_of(outcome, interrupt)
+/// CPU time of this thread so far.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn run_task(
@@ -67,9 +64,14 @@ fn run_task(
     lease: &Lease,
     interrupt: &Arc<Interrupt>,
     loaded: Loaded,
+    cpu_elsewhere: Arc<AtomicU64>,
 ) -> Result<TaskOutput, TaskFailure> {
-    let context =
-        TaskContext::new(shared.clone(), lease.clone(), interrupt.clone(), loaded.checkpoint, loaded.progress);
+    let context = TaskContext::new(
+        shared.clone(),
+        lease.clone(),
+        interrupt.clone(),
+        Resumed { checkpoint: loaded.checkpoint, progress: loaded.progress, cpu_elsewhere },
+    );
     // Nothing of a task that panicked is used again, so it cannot be seen half-changed.
     let outcome = catch_unwind(AssertUnwindSafe(|| shared.runner.run(&context, &loaded.task)));
     context.report_now();
@@ -99,26 +101,38 @@ fn verdict_of(outcome: Result<TaskOutput, TaskFailure>, interrupt: &Interrupt) -
 /// Pause between two tries to record a verdict.
 const RECORD_PAUSE: Duration = Duration::from_millis(200);
 
-/// Records the verdict, patiently: the work is done, and a busy database is no reason to do it again. The heartbeat keeps the
+/// Records the outcome, patiently: the work is done, and a busy database is no reason to do it again. The heartbeat keeps the
 /// lease meanwhile; after a lease time the task is left to the reconciler.
-fn record(shared: &Shared, lease: &Lease, verdict: Verdict) {
+fn record(shared: &Shared, outcome: Outcome) {
     let give_up_at = Instant::now() + shared.config.lease();
+    let Lease { job, task, .. } = outcome.lease.clone();
     loop {
-        let recorded = shared.runtime.block_on(finish::record(&shared.db, &shared.config, lease, verdict.clone()));
-        match recorded {
-            Ok(()) => return,
-            Err(JobsError::LeaseLost) => {
-                tracing::info!(job.id = %lease.job, task.id = %lease.task, "the task had ended elsewhere, its outcome is dropped");
+        match shared.runtime.block_on(shared.recorder.run(outcome.clone())) {
+            Ok(Recorded::Kept) => return,
+            Ok(Recorded::LeaseLost) | Err(JobsError::LeaseLost) => {
+                tracing::info!(job.id = %job, task.id = %task, "the task had ended elsewhere, its outcome is dropped");
                 return;
             }
             Err(error) if Instant::now() < give_up_at => {
-                tracing::warn!(job.id = %lease.job, error = %error, "the outcome of a task could not be stored, trying again");
+                tracing::warn!(job.id = %job, error = %error, "the outcome of a task could not be stored, trying again");
                 std::thread::sleep(RECORD_PAUSE);
             }
             Err(error) => {
-                tracing::error!(job.id = %lease.job, error = %error, "the outcome of a task was not stored, it will run again");
+                tracing::error!(job.id = %job, error = %error, "the outcome of a task was not stored, it will run again");
                 return;
             }
         }
+    }
+}
+
+/// Writes the outcomes that gather while others are written.
+pub(super) struct Recorder {
+    pub(super) db: Db,
+    pub(super) config: JobsConfig,
+}
+
+impl Work<Outcome, Recorded> for Recorder {
+    async fn run(&self, outcomes: &[Outcome]) -> Result<Vec<Recorded>, JobsError> {
+        finish::record_all(&self.db, &self.config, outcomes).await
     }
 }

@@ -1,19 +1,21 @@
-//! Claiming a task, and reading what a worker needs to run it.
+//! Claiming tasks: as many as there are workers for, in one transaction.
+
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use super::{
     error::JobsError,
-    events::{self, EventKind},
-    lease::Lease,
+    events::{self, NewEvent},
+    lease::{self, Lease},
     limits::ClaimTerms,
-    runner::ClaimedTask,
+    share::{self, Share},
 };
 use crate::{
-    db::{Db, Row, WriteTx, artifacts::ArtifactHash},
+    db::{Db, Row, WriteTx},
     domain::{
-        ids::{JobId, TaskId, TeamId},
+        ids::{JobId, TaskId},
         job::{JobKind, JobState},
     },
 };
@@ -26,173 +28,141 @@ pub(super) struct Claim {
     pub(super) deadline_in_us: Option<i64>,
 }
 
-/// Everything else about a claimed task.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) task: ClaimedTask,
-    pub(super) checkpoint: Option<ArtifactHash>,
-    pub(super) progress: f64,
-    pub(super) is_cancelled: bool,
-}
-
-/// Claims the next task: of the team that uses the least of its share, highest priority first, then the oldest job. `None`
-/// where nothing can be claimed.
-pub(super) async fn claim(db: &Db, worker: &str, terms: ClaimTerms) -> Result<Option<Claim>, JobsError> {
+/// Claims the next tasks, at most `most`: each of the team that uses the least of its share at that point, highest priority first,
+/// then the oldest job. Empty where nothing can be claimed.
+///
+/// # Errors
+/// [`JobsError::Db`] where the database fails; nothing is claimed then.
+pub(super) async fn claim(db: &Db, terms: &ClaimTerms, most: usize) -> Result<Vec<Claim>, JobsError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut tx = db.write().await?;
     // What a team uses of its share is counted and then changed: nobody else may do so in between.
     tx.take_turns("claims").await?;
-    let Some(lease) = take_lease(&mut tx, db.session(), worker, terms).await? else {
+    let shares = share::share_out(&mut tx, most, terms.running_per_team_max).await?;
+    let taken = take_all(&mut tx, terms, &shares).await?;
+    if taken.is_empty() {
         tx.rollback().await?;
-        return Ok(None);
-    };
-    note_claim(&mut tx, &lease).await?;
-    open_attempt(&mut tx, &lease, worker).await?;
-    start_job(&mut tx, &lease.job).await?;
-    let deadline_in_us = deadline_in_us(&mut tx, &lease.job).await?;
+        return Ok(Vec::new());
+    }
+    open_attempts(&mut tx, &terms.worker, &taken).await?;
+    note_claims(&mut tx, &shares).await?;
+    start_jobs(&mut tx, &taken).await?;
     tx.commit().await?;
-    Ok(Some(Claim { lease, deadline_in_us }))
+    Ok(taken.into_iter().map(|taken| taken.claim).collect())
 }
 
-/// The team comes first: whoever submits a thousand jobs waits behind its own, not everybody behind them. Running tasks divided
-/// by weight is what a team uses of its share. Among equals, the waiting time times the weight decides; that also shares a
-/// single worker by weight, where nothing ever runs at the moment of a claim.
-macro_rules! take_lease {
+/// A claim, and where it belongs in the queue.
+struct Taken {
+    claim: Claim,
+    place: (std::cmp::Reverse<i64>, i64, JobId, i64),
+}
+
+/// Listed first and then taken, because PostgreSQL could otherwise make the list several times.
+macro_rules! take {
     ($lock:literal) => {
         concat!(
-            "UPDATE tasks
+            "WITH picked AS MATERIALIZED (
+                SELECT tasks.id FROM tasks /*+ JOIN jobs ON jobs.id = tasks.job_id +*/
+                WHERE tasks.state = 'ready' AND tasks.not_before_us <= (SELECT now_us FROM clock) AND tasks.team_id = $4
+                ORDER BY tasks.priority DESC, tasks.job_created_us, tasks.job_id, tasks.position
+                LIMIT $5 ",
+            $lock,
+            ")
+            UPDATE tasks
             SET state = 'running', lease_epoch = lease_epoch + 1, lease_owner = $1, lease_session = $2,
                 lease_until_us = (SELECT now_us FROM clock) + $3
-            WHERE state = 'ready' AND id = (
-                SELECT tasks.id FROM tasks /*+ JOIN jobs ON jobs.id = tasks.job_id +*/
-                WHERE tasks.state = 'ready' AND tasks.not_before_us <= (SELECT now_us FROM clock)
-                    AND tasks.team_id = (
-                        SELECT waiting.id FROM (
-                            SELECT teams.id, teams.weight, (SELECT now_us FROM clock) - teams.last_claim_us AS waited_us,
-                                (SELECT COUNT(*) FROM tasks WHERE team_id = teams.id AND state = 'running') AS running
-                            FROM teams
-                            WHERE EXISTS (
-                                SELECT 1 FROM tasks WHERE team_id = teams.id AND state = 'ready'
-                                    AND not_before_us <= (SELECT now_us FROM clock))
-                        ) AS waiting
-                        WHERE waiting.running < $4
-                        ORDER BY CAST(waiting.running AS DOUBLE PRECISION) / waiting.weight,
-                            waiting.waited_us * waiting.weight DESC, waiting.id
-                        LIMIT 1)
-                ORDER BY tasks.priority DESC, tasks.job_created_us, tasks.job_id, tasks.position
-                LIMIT 1 ",
-            $lock,
-            ") RETURNING id, job_id, stage, lease_epoch"
+            WHERE state = 'ready' AND id IN (SELECT id FROM picked)
+            RETURNING id, job_id, stage, lease_epoch, priority, job_created_us, position,
+                (SELECT COALESCE(deadline_us - (SELECT now_us FROM clock), deadline_s * 1000000)
+                    FROM jobs WHERE jobs.id = tasks.job_id) AS deadline_in_us"
         )
     };
 }
 /// Whoever changes a job holds its row. A claim passes over the jobs that somebody is just changing...
-const TAKE_LEASE: &str = take_lease!("/*+ FOR NO KEY UPDATE OF jobs SKIP LOCKED +*/");
+const TAKE: &str = take!("/*+ FOR NO KEY UPDATE OF jobs SKIP LOCKED +*/");
 /// ... and waits for them where there is nothing else, as it would otherwise sleep beside a ready task.
-const TAKE_LEASE_WAITING: &str = take_lease!("/*+ FOR NO KEY UPDATE OF jobs +*/");
+const TAKE_WAITING: &str = take!("/*+ FOR NO KEY UPDATE OF jobs +*/");
 
-async fn take_lease(
-    tx: &mut WriteTx,
-    session: &str,
-    worker: &str,
-    terms: ClaimTerms,
-) -> Result<Option<Lease>, JobsError> {
-    let statements: &[&'static str] = if tx.is_alone() { &[TAKE_LEASE] } else { &[TAKE_LEASE, TAKE_LEASE_WAITING] };
+async fn take_all(tx: &mut WriteTx, terms: &ClaimTerms, shares: &[Share]) -> Result<Vec<Taken>, JobsError> {
+    let statements: &[&'static str] = if tx.is_alone() { &[TAKE] } else { &[TAKE, TAKE_WAITING] };
+    let mut taken = Vec::new();
     for statement in statements {
-        let row = sqlx::query(tx.sql(statement))
-            .bind(worker)
-            .bind(session)
-            .bind(terms.lease_us)
-            .bind(terms.running_per_team_max)
-            .fetch_optional(&mut **tx)
-            .await?;
-        if let Some(row) = row {
-            return Lease::read(&row).map(Some);
+        for share in shares {
+            taken.extend(take(tx, statement, terms, share).await?);
+        }
+        if !taken.is_empty() {
+            break;
         }
     }
-    Ok(None)
+    taken.sort_by(|a, b| a.place.cmp(&b.place));
+    Ok(taken)
 }
 
-const NOTE_CLAIM: &str = "
-    UPDATE teams SET last_claim_us = (SELECT now_us FROM clock) WHERE id = (SELECT team_id FROM tasks WHERE id = $1)";
-
-async fn note_claim(tx: &mut WriteTx, lease: &Lease) -> Result<(), JobsError> {
-    sqlx::query(NOTE_CLAIM).bind(lease.task.as_str()).execute(&mut **tx).await?;
-    Ok(())
-}
-
-const OPEN_ATTEMPT: &str = "
-    INSERT INTO attempts (task_id, lease_epoch, job_id, worker, started_us, outcome)
-    VALUES ($1, $2, $3, $4, (SELECT now_us FROM clock), 'running')";
-
-async fn open_attempt(tx: &mut WriteTx, lease: &Lease, worker: &str) -> Result<(), JobsError> {
-    sqlx::query(OPEN_ATTEMPT)
-        .bind(lease.task.as_str())
-        .bind(lease.epoch)
-        .bind(lease.job.as_str())
-        .bind(worker)
-        .execute(&mut **tx)
+async fn take(
+    tx: &mut WriteTx,
+    statement: &'static str,
+    terms: &ClaimTerms,
+    share: &Share,
+) -> Result<Vec<Taken>, JobsError> {
+    let rows = sqlx::query(tx.sql(statement))
+        .bind(&terms.worker)
+        .bind(&terms.session)
+        .bind(terms.lease_us)
+        .bind(share.team.as_str())
+        .bind(share.tasks)
+        .fetch_all(&mut **tx)
         .await?;
+    rows.iter().map(read_taken).collect()
+}
+
+fn read_taken(row: &Row) -> Result<Taken, JobsError> {
+    let lease = Lease::read(row)?;
+    let priority = std::cmp::Reverse(row.try_get("priority")?);
+    let place = (priority, row.try_get("job_created_us")?, lease.job.clone(), row.try_get("position")?);
+    Ok(Taken { claim: Claim { lease, deadline_in_us: row.try_get("deadline_in_us")? }, place })
+}
+
+const NOTE_CLAIMS: &str = "
+    UPDATE teams SET last_claim_us = (SELECT now_us FROM clock)
+    WHERE id IN (SELECT value ->> 'id' FROM json_each($1))";
+
+async fn note_claims(tx: &mut WriteTx, shares: &[Share]) -> Result<(), JobsError> {
+    let teams = ids(shares.iter().map(|share| &share.team));
+    sqlx::query(NOTE_CLAIMS).bind(teams).execute(&mut **tx).await?;
     Ok(())
 }
 
-const START_JOB: &str = "
+const OPEN_ATTEMPTS: &str = "
+    INSERT INTO attempts (task_id, lease_epoch, job_id, worker, started_us, outcome)
+    SELECT item.value ->> 'task', CAST(item.value ->> 'epoch' AS BIGINT), item.value ->> 'job', $2,
+        (SELECT now_us FROM clock), 'running'
+    FROM json_each($1) AS item";
+
+async fn open_attempts(tx: &mut WriteTx, worker: &str, taken: &[Taken]) -> Result<(), JobsError> {
+    let leases = lease::listed(taken.iter().map(|taken| &taken.claim.lease));
+    sqlx::query(OPEN_ATTEMPTS).bind(leases).bind(worker).execute(&mut **tx).await?;
+    Ok(())
+}
+
+const START_JOBS: &str = "
     UPDATE jobs
     SET state = 'running', started_us = (SELECT now_us FROM clock),
         deadline_us = (SELECT now_us FROM clock) + deadline_s * 1000000
-    WHERE id = $1 AND state = 'queued'";
+    WHERE state = 'queued' AND id IN (SELECT value ->> 'id' FROM json_each($1))
+    RETURNING id";
 
-/// Does nothing for a job that runs already.
-async fn start_job(tx: &mut WriteTx, job: &JobId) -> Result<(), JobsError> {
-    let started = sqlx::query(START_JOB).bind(job.as_str()).execute(&mut **tx).await?;
-    if started.rows_affected() == 1 {
-        events::append(tx, job, EventKind::State, &json!({ "state": JobState::Running })).await?;
-    }
-    Ok(())
+/// Does nothing for jobs that run already.
+async fn start_jobs(tx: &mut WriteTx, taken: &[Taken]) -> Result<(), JobsError> {
+    let jobs: HashSet<&JobId> = taken.iter().map(|taken| &taken.claim.lease.job).collect();
+    let rows = sqlx::query(START_JOBS).bind(ids(jobs)).fetch_all(&mut **tx).await?;
+    let started: Vec<JobId> = rows.iter().map(|row| parse_id(row, "id", "jobs.id")).collect::<Result<_, _>>()?;
+    let started: Vec<_> = started.iter().map(|job| NewEvent::state(job, JobState::Running)).collect();
+    events::append_all(tx, &started).await
 }
 
-const DEADLINE_IN: &str = "SELECT deadline_us - (SELECT now_us FROM clock) FROM jobs WHERE id = $1";
-
-async fn deadline_in_us(tx: &mut WriteTx, job: &JobId) -> Result<Option<i64>, JobsError> {
-    Ok(sqlx::query_scalar(DEADLINE_IN).bind(job.as_str()).fetch_one(&mut **tx).await?)
-}
-
-const LOAD: &str = "
-    SELECT jobs.team_id, jobs.kind, jobs.spec, stages.name AS stage_name, tasks.position, tasks.input, tasks.checkpoint,
-        tasks.progress, tasks.attempts_counted, jobs.cancel_requested_us
-    FROM tasks
-    JOIN jobs ON jobs.id = tasks.job_id
-    JOIN stages ON stages.job_id = tasks.job_id AND stages.ordinal = tasks.stage
-    WHERE tasks.id = $1 AND tasks.lease_epoch = $2 AND tasks.state = 'running'";
-
-/// Reads a claimed task. Called after the task is registered for interrupts, so a cancel is either seen here or signalled.
-pub(super) async fn load(db: &Db, lease: &Lease) -> Result<Loaded, JobsError> {
-    let row = sqlx::query(LOAD)
-        .bind(lease.task.as_str())
-        .bind(lease.epoch)
-        .fetch_optional(db.read())
-        .await?
-        .ok_or(JobsError::LeaseLost)?;
-    let counted: i64 = row.try_get("attempts_counted")?;
-    let checkpoint: Option<String> = row.try_get("checkpoint")?;
-    Ok(Loaded {
-        task: ClaimedTask {
-            task: lease.task.clone(),
-            job: lease.job.clone(),
-            team: parse_id::<TeamId>(&row, "team_id", "jobs.team_id")?,
-            kind: read_kind(&row)?,
-            spec: read_json(&row, "spec", "jobs.spec")?,
-            stage: row.try_get("stage_name")?,
-            index: small(row.try_get("position")?),
-            input: read_json(&row, "input", "tasks.input")?,
-            attempt: small(counted).saturating_add(1),
-            lease_epoch: u64::try_from(lease.epoch).unwrap_or(0),
-        },
-        checkpoint: checkpoint
-            .map(|hash| hash.parse().map_err(|error| JobsError::unreadable("tasks.checkpoint", error)))
-            .transpose()?,
-        progress: row.try_get("progress")?,
-        is_cancelled: row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some(),
-    })
+/// Ids as a statement takes a list of them.
+pub(super) fn ids<T: serde::Serialize>(ids: impl IntoIterator<Item = T>) -> String {
+    Value::Array(ids.into_iter().map(|id| json!({ "id": id })).collect()).to_string()
 }
 
 /// A count or position from the database; the schema keeps them small and not negative.

@@ -1,8 +1,11 @@
 //! What a running task can ask of the engine. Its methods block the task's own thread, which is there for that.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -58,7 +61,18 @@ pub struct TaskContext {
     lease: Lease,
     interrupt: Arc<Interrupt>,
     checkpoint: Mutex<Option<ArtifactHash>>,
+    cpu_elsewhere: Arc<AtomicU64>,
     unreported: Mutex<Unreported>,
+}
+
+/// Where an attempt begins.
+pub(super) struct Resumed {
+    /// The last checkpoint of earlier attempts.
+    pub(super) checkpoint: Option<ArtifactHash>,
+    /// How far they came.
+    pub(super) progress: f64,
+    /// Where the CPU time of other threads is added up, in microseconds.
+    pub(super) cpu_elsewhere: Arc<AtomicU64>,
 }
 
 /// What the task has said and the database does not know yet.
@@ -70,16 +84,16 @@ struct Unreported {
 }
 
 impl TaskContext {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        lease: Lease,
-        interrupt: Arc<Interrupt>,
-        checkpoint: Option<ArtifactHash>,
-        reached: f64,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, lease: Lease, interrupt: Arc<Interrupt>, resumed: Resumed) -> Self {
+        let Resumed { checkpoint, progress: reached, cpu_elsewhere } = resumed;
         let lines_left = shared.config.log_lines_max;
-        let unreported = Unreported { report: Report::default(), reached, reported_at: None, lines_left };
-        Self { shared, lease, interrupt, checkpoint: Mutex::new(checkpoint), unreported: Mutex::new(unreported) }
+        let unreported = Mutex::new(Unreported { report: Report::default(), reached, reported_at: None, lines_left });
+        Self { shared, lease, interrupt, checkpoint: Mutex::new(checkpoint), cpu_elsewhere, unreported }
+    }
+
+    /// Adds CPU time that other threads than the attempt's own have spent for it; that one's is counted anyway.
+    pub fn spent_elsewhere(&self, cpu: Duration) {
+        self.cpu_elsewhere.fetch_add(u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Raised when the task must stop; look at it often.
@@ -181,7 +195,7 @@ impl TaskContext {
     }
 
     fn report_if_due(&self, unreported: MutexGuard<'_, Unreported>) {
-        let pause = std::time::Duration::from_millis(self.shared.config.progress_ms);
+        let pause = Duration::from_millis(self.shared.config.progress_ms);
         if unreported.reported_at.is_none_or(|reported_at| reported_at.elapsed() >= pause) {
             self.send(unreported);
         }

@@ -1,13 +1,13 @@
 //! What happened to jobs, durably and in order. Whoever lost the connection asks again from the last sequence seen.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use super::error::JobsError;
 use crate::{
     db::{Db, Hint, Row, WriteTx},
-    domain::ids::JobId,
+    domain::{ids::JobId, job::JobState},
 };
 
 /// What an event tells.
@@ -78,13 +78,46 @@ fn read_event(row: &Row) -> Result<Event, JobsError> {
     })
 }
 
+/// An event that is about to be written.
+#[derive(Debug)]
+pub(super) struct NewEvent<'a> {
+    /// The job that it happened to.
+    pub(super) job: &'a JobId,
+    /// What it tells.
+    pub(super) kind: EventKind,
+    /// The details.
+    pub(super) data: Value,
+}
+
+impl<'a> NewEvent<'a> {
+    /// The job's state is now `state`.
+    pub(super) fn state(job: &'a JobId, state: JobState) -> Self {
+        Self { job, kind: EventKind::State, data: json!({ "state": state }) }
+    }
+}
+
+/// Numbers are given out in the order of the list, so a job's events are in the order in which they are appended. The list is the
+/// outer loop (CROSS JOIN): SQLite would otherwise go through all jobs.
 const APPEND: &str = "
     INSERT INTO events (job_id, team_id, kind, data, created_us)
-    SELECT id, team_id, $2, $3, (SELECT now_us FROM clock) FROM jobs WHERE id = $1";
+    SELECT jobs.id, jobs.team_id, item.value ->> 'kind', item.value ->> 'data', (SELECT now_us FROM clock)
+    FROM json_each($1) AS item CROSS JOIN jobs WHERE jobs.id = item.value ->> 'job'
+    ORDER BY CAST(item.value ->> 'place' AS BIGINT)";
 
-/// Appends an event in the transaction that makes it true.
-pub(super) async fn append(tx: &mut WriteTx, job: &JobId, kind: EventKind, data: &Value) -> Result<(), JobsError> {
-    sqlx::query(APPEND).bind(job.as_str()).bind(kind.as_str()).bind(data.to_string()).execute(&mut **tx).await?;
-    tx.hint(Hint::JobChanged(job.clone()));
+/// Appends events in the transaction that makes them true.
+pub(super) async fn append_all(tx: &mut WriteTx, new: &[NewEvent<'_>]) -> Result<(), JobsError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let items: Vec<_> = new.iter().enumerate().map(|(place, event)| {
+        json!({ "place": place, "job": event.job, "kind": event.kind.as_str(), "data": event.data.to_string() })
+    }).collect();
+    sqlx::query(APPEND).bind(json!(items).to_string()).execute(&mut **tx).await?;
+    new.iter().for_each(|event| tx.hint(Hint::JobChanged(event.job.clone())));
     Ok(())
+}
+
+/// Appends one event in the transaction that makes it true.
+pub(super) async fn append(tx: &mut WriteTx, job: &JobId, kind: EventKind, data: &Value) -> Result<(), JobsError> {
+    append_all(tx, &[NewEvent { job, kind, data: data.clone() }]).await
 }

@@ -1,20 +1,19 @@
-//! How an attempt ends: with an output, a failure, a retry, a release, or because the job stops. Each is one fenced transaction.
+//! How attempts end: with an output, a failure, a retry, a release, or because the job stops. Every statement is fenced.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
 use super::{
+    complete::{self, Completion, Done, FinalOutput},
     error::JobsError,
-    events::{self, EventKind},
-    lease::{self, Held, Lease, unfinished},
+    lease::{self, Held, Lease},
     limits::{JobsConfig, OUTPUT_BYTES_MAX, microseconds},
     settle::{self, Ending},
     state::AttemptOutcome,
 };
 use crate::{
     db::{Db, Hint, WriteTx},
-    domain::{job::Component, problem::Problem},
+    domain::problem::Problem,
 };
 
 /// What became of a task, as its worker reports it.
@@ -36,63 +35,102 @@ pub(super) enum Verdict {
     Released,
 }
 
-/// Records what became of the task, and everything that follows from it, in one transaction.
+/// What became of an attempt, and what it cost.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Outcome {
+    pub(super) lease: Lease,
+    pub(super) verdict: Verdict,
+    /// CPU time of all its threads, in microseconds; `None` where nobody can tell.
+    pub(super) cpu_us: Option<i64>,
+}
+
+/// Whether the task was still the lease's to write about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// It was, and its outcome stands with all that follows.
+    Kept,
+    /// It was not: nothing was written.
+    LeaseLost,
+}
+
+/// Records one outcome, and everything that follows from it, in one transaction.
 ///
 /// # Errors
 /// [`JobsError::LeaseLost`] where the task is no longer this lease's to write about: nothing was written.
-pub(super) async fn record(db: &Db, config: &JobsConfig, lease: &Lease, verdict: Verdict) -> Result<(), JobsError> {
+pub(super) async fn record(db: &Db, config: &JobsConfig, outcome: &Outcome) -> Result<(), JobsError> {
+    match record_all(db, config, std::slice::from_ref(outcome)).await?[..] {
+        [Recorded::Kept] => Ok(()),
+        _ => Err(JobsError::LeaseLost),
+    }
+}
+
+/// Records outcomes in one transaction: those that are simply done together, the others one by one.
+///
+/// # Errors
+/// [`JobsError`] where one of them cannot be written: none was.
+pub(super) async fn record_all(db: &Db, config: &JobsConfig, outcomes: &[Outcome]) -> Result<Vec<Recorded>, JobsError> {
     let mut tx = db.write().await?;
-    let held = lease::hold(&mut tx, lease).await?;
-    if held.is_cancelled {
-        // A cancel that was acknowledged wins over whatever the task came to in the meantime.
-        cancelled(&mut tx, lease).await?;
+    lease::lock_jobs(&mut tx, outcomes.iter().map(|outcome| &outcome.lease.job)).await?;
+    let done: Vec<_> = outcomes.iter().filter_map(Outcome::done).collect();
+    let mut completions = complete::complete(&mut tx, &done).await?.into_iter();
+    let mut recorded = Vec::with_capacity(outcomes.len());
+    for outcome in outcomes {
+        let completion = outcome.done().and_then(|_| completions.next());
+        recorded.push(match completion {
+            Some(Completion::Recorded) => Recorded::Kept,
+            Some(Completion::Lost) => Recorded::LeaseLost,
+            Some(Completion::Contested) | None => record_one(&mut tx, config, outcome).await?,
+        });
+    }
+    if recorded.contains(&Recorded::Kept) {
+        tx.commit().await?;
     } else {
-        match verdict {
-            Verdict::Done(output) => done(&mut tx, lease, &held, output).await?,
-            Verdict::Fatal(problem) => failed(&mut tx, lease, &held, &problem, AttemptOutcome::Failed).await?,
-            Verdict::Retry { problem, roll } => retry(&mut tx, config, lease, &held, problem, roll).await?,
-            Verdict::Lost => lost(&mut tx, config, lease, &held).await?,
-            Verdict::Deadline => deadline(&mut tx, lease).await?,
-            // A signal to cancel without the durable mark is not believed: the task just goes back.
-            Verdict::Cancelled | Verdict::Released => ready_again(&mut tx, lease, &held, Back::released()).await?,
+        tx.rollback().await?;
+    }
+    Ok(recorded)
+}
+
+impl Outcome {
+    fn done(&self) -> Option<Done<'_>> {
+        match &self.verdict {
+            Verdict::Done(output) => Some(Done { lease: &self.lease, output, cpu_us: self.cpu_us }),
+            _ => None,
         }
     }
-    tx.commit().await?;
-    Ok(())
 }
 
-/// What the one task of a final stage leaves.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FinalOutput {
-    result: Value,
-    components: Vec<Component>,
+async fn record_one(tx: &mut WriteTx, config: &JobsConfig, outcome: &Outcome) -> Result<Recorded, JobsError> {
+    let held = match lease::hold(tx, &outcome.lease).await {
+        Ok(held) => held,
+        Err(JobsError::LeaseLost) => return Ok(Recorded::LeaseLost),
+        Err(error) => return Err(error),
+    };
+    if held.is_cancelled {
+        // A cancel that was acknowledged wins over whatever the task came to in the meantime.
+        cancelled(tx, outcome).await?;
+        return Ok(Recorded::Kept);
+    }
+    match &outcome.verdict {
+        Verdict::Done(output) => failed(tx, outcome, &held, &unusable(output), AttemptOutcome::Failed).await?,
+        Verdict::Fatal(problem) => failed(tx, outcome, &held, problem, AttemptOutcome::Failed).await?,
+        Verdict::Retry { problem, roll } => retry(tx, config, outcome, &held, problem.clone(), *roll).await?,
+        Verdict::Lost => lost(tx, config, outcome, &held).await?,
+        Verdict::Deadline => deadline(tx, outcome).await?,
+        // A signal to cancel without the durable mark is not believed: the task just goes back.
+        Verdict::Cancelled | Verdict::Released => ready_again(tx, outcome, &held, Back::released()).await?,
+    }
+    Ok(Recorded::Kept)
 }
 
-async fn done(tx: &mut WriteTx, lease: &Lease, held: &Held, output: Value) -> Result<(), JobsError> {
-    let text = output.to_string();
-    if text.len() > OUTPUT_BYTES_MAX {
-        let problem = oversized(text.len());
-        return failed(tx, lease, held, &problem, AttemptOutcome::Failed).await;
+/// Why an output cannot stand.
+fn unusable(output: &Value) -> Problem {
+    let bytes = output.to_string().len();
+    if bytes > OUTPUT_BYTES_MAX {
+        return oversized(bytes);
     }
-    let stages = stages_left(tx, lease).await?;
-    if stages.is_last_task && stages.next_ordinal.is_none() {
-        return match serde_json::from_value::<FinalOutput>(output) {
-            Ok(output) => {
-                succeed(tx, lease, held, &text).await?;
-                let ending = Ending::Finished { result: &output.result, components: &output.components };
-                settle::end(tx, &lease.job, ending).await.map(drop)
-            }
-            Err(error) => {
-                let problem = Problem::internal(format!("The final task left no result: {error}."));
-                failed(tx, lease, held, &problem, AttemptOutcome::Failed).await
-            }
-        };
-    }
-    succeed(tx, lease, held, &text).await?;
-    match stages.next_ordinal {
-        Some(next) if stages.is_last_task => open_stage(tx, lease, next).await,
-        _ => Ok(()),
+    match FinalOutput::deserialize(output) {
+        Err(error) => Problem::internal(format!("The final task left no result: {error}.")),
+        Ok(_) => Problem::internal("The output of a task could not be recorded."),
     }
 }
 
@@ -106,66 +144,18 @@ fn oversized(bytes: usize) -> Problem {
     .with_limit(format!("{OUTPUT_BYTES_MAX} bytes"))
 }
 
-struct StagesLeft {
-    is_last_task: bool,
-    next_ordinal: Option<i64>,
-}
-
-const STAGES_LEFT: &str = "
-    SELECT tasks_total - tasks_done AS open_tasks,
-        (SELECT MIN(later.ordinal) FROM stages AS later WHERE later.job_id = $1 AND later.ordinal > $2) AS next_ordinal
-    FROM stages WHERE job_id = $1 AND ordinal = $2";
-
-async fn stages_left(tx: &mut WriteTx, lease: &Lease) -> Result<StagesLeft, JobsError> {
-    let row = sqlx::query(STAGES_LEFT).bind(lease.job.as_str()).bind(lease.stage).fetch_one(&mut **tx).await?;
-    let open_tasks: i64 = row.try_get("open_tasks")?;
-    Ok(StagesLeft { is_last_task: open_tasks == 1, next_ordinal: row.try_get("next_ordinal")? })
-}
-
-const SUCCEED_TASK: &str = "
-    UPDATE tasks SET state = 'succeeded', output = $3, lease_until_us = NULL
-    WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
-const COUNT_DONE: &str = "
-    UPDATE stages
-    SET tasks_done = tasks_done + 1, state = CASE WHEN tasks_done + 1 = tasks_total THEN 'succeeded' ELSE state END
-    WHERE job_id = $1 AND ordinal = $2";
-
-async fn succeed(tx: &mut WriteTx, lease: &Lease, held: &Held, output: &str) -> Result<(), JobsError> {
-    lease::advance(tx, lease, held.progress, 1.0, "").await?;
-    let left =
-        sqlx::query(SUCCEED_TASK).bind(lease.task.as_str()).bind(lease.epoch).bind(output).execute(&mut **tx).await?;
-    must_have_left(left.rows_affected())?;
-    sqlx::query(COUNT_DONE).bind(lease.job.as_str()).bind(lease.stage).execute(&mut **tx).await?;
-    close_attempt(tx, lease, AttemptOutcome::Succeeded, None).await
-}
-
-const OPEN_STAGE: &str = "
-    UPDATE stages SET state = 'open' WHERE job_id = $1 AND ordinal = $2 RETURNING name";
-const OPEN_TASKS: &str = "
-    UPDATE tasks SET state = 'ready' WHERE job_id = $1 AND stage = $2 AND state = 'waiting'";
-const JOB_PROGRESS: &str = "SELECT progress FROM jobs WHERE id = $1";
-
-async fn open_stage(tx: &mut WriteTx, lease: &Lease, next: i64) -> Result<(), JobsError> {
-    let name: String = sqlx::query_scalar(OPEN_STAGE).bind(lease.job.as_str()).bind(next).fetch_one(&mut **tx).await?;
-    sqlx::query(OPEN_TASKS).bind(lease.job.as_str()).bind(next).execute(&mut **tx).await?;
-    let progress: f64 = sqlx::query_scalar(JOB_PROGRESS).bind(lease.job.as_str()).fetch_one(&mut **tx).await?;
-    let data = json!({ "stage": name, "progress": unfinished(progress), "note": "" });
-    events::append(tx, &lease.job, EventKind::Progress, &data).await?;
-    tx.hint(Hint::TaskReady);
-    Ok(())
-}
-
 const FAIL_TASK: &str = "
     UPDATE tasks SET state = 'failed', attempts_counted = $3, lease_until_us = NULL
     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
 
 async fn failed(
     tx: &mut WriteTx,
-    lease: &Lease,
+    outcome: &Outcome,
     held: &Held,
     problem: &Problem,
-    outcome: AttemptOutcome,
+    attempt: AttemptOutcome,
 ) -> Result<(), JobsError> {
+    let lease = &outcome.lease;
     let left = sqlx::query(FAIL_TASK)
         .bind(lease.task.as_str())
         .bind(lease.epoch)
@@ -173,14 +163,14 @@ async fn failed(
         .execute(&mut **tx)
         .await?;
     must_have_left(left.rows_affected())?;
-    close_attempt(tx, lease, outcome, Some(problem)).await?;
+    close_attempt(tx, outcome, attempt, Some(problem)).await?;
     settle::end(tx, &lease.job, Ending::Failed { problem, others: AttemptOutcome::Cancelled }).await.map(drop)
 }
 
 async fn retry(
     tx: &mut WriteTx,
     config: &JobsConfig,
-    lease: &Lease,
+    outcome: &Outcome,
     held: &Held,
     mut problem: Problem,
     roll: f64,
@@ -188,7 +178,7 @@ async fn retry(
     let counted = held.attempts_counted + 1;
     if counted >= i64::from(config.attempts_max) {
         problem.detail = format!("{} This was attempt {counted} of {}.", problem.detail, config.attempts_max);
-        return failed(tx, lease, held, &problem, AttemptOutcome::Failed).await;
+        return failed(tx, outcome, held, &problem, AttemptOutcome::Failed).await;
     }
     let pause = config.backoff(super::claim::small(counted), roll);
     let back = Back {
@@ -197,10 +187,10 @@ async fn retry(
         is_counted: true,
         pause_us: microseconds(pause),
     };
-    ready_again(tx, lease, held, back).await
+    ready_again(tx, outcome, held, back).await
 }
 
-async fn lost(tx: &mut WriteTx, config: &JobsConfig, lease: &Lease, held: &Held) -> Result<(), JobsError> {
+async fn lost(tx: &mut WriteTx, config: &JobsConfig, outcome: &Outcome, held: &Held) -> Result<(), JobsError> {
     let counted = held.attempts_counted + 1;
     let problem = Problem::new(
         "worker-lost",
@@ -209,11 +199,11 @@ async fn lost(tx: &mut WriteTx, config: &JobsConfig, lease: &Lease, held: &Held)
         "Submit the job again; if it stays, ask the operator whether the server runs out of memory.",
     );
     if counted >= i64::from(config.attempts_max) {
-        return failed(tx, lease, held, &problem, AttemptOutcome::Lost).await;
+        return failed(tx, outcome, held, &problem, AttemptOutcome::Lost).await;
     }
     // No pause: the task itself did nothing wrong as far as anybody knows.
     let back = Back { outcome: AttemptOutcome::Lost, problem: Some(problem), is_counted: true, pause_us: 0 };
-    ready_again(tx, lease, held, back).await
+    ready_again(tx, outcome, held, back).await
 }
 
 /// How a task goes back to the queue.
@@ -235,7 +225,8 @@ const READY_AGAIN: &str = "
     SET state = 'ready', attempts_counted = $3, not_before_us = (SELECT now_us FROM clock) + $4, lease_until_us = NULL
     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
 
-async fn ready_again(tx: &mut WriteTx, lease: &Lease, held: &Held, back: Back) -> Result<(), JobsError> {
+async fn ready_again(tx: &mut WriteTx, outcome: &Outcome, held: &Held, back: Back) -> Result<(), JobsError> {
+    let lease = &outcome.lease;
     let left = sqlx::query(READY_AGAIN)
         .bind(lease.task.as_str())
         .bind(lease.epoch)
@@ -244,7 +235,7 @@ async fn ready_again(tx: &mut WriteTx, lease: &Lease, held: &Held, back: Back) -
         .execute(&mut **tx)
         .await?;
     must_have_left(left.rows_affected())?;
-    close_attempt(tx, lease, back.outcome, back.problem.as_ref()).await?;
+    close_attempt(tx, outcome, back.outcome, back.problem.as_ref()).await?;
     tx.hint(Hint::TaskReady);
     Ok(())
 }
@@ -253,16 +244,18 @@ const CANCEL_TASK: &str = "
     UPDATE tasks SET state = 'cancelled', lease_until_us = NULL
     WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
 
-async fn cancelled(tx: &mut WriteTx, lease: &Lease) -> Result<(), JobsError> {
+async fn cancelled(tx: &mut WriteTx, outcome: &Outcome) -> Result<(), JobsError> {
+    let lease = &outcome.lease;
     let left = sqlx::query(CANCEL_TASK).bind(lease.task.as_str()).bind(lease.epoch).execute(&mut **tx).await?;
     must_have_left(left.rows_affected())?;
-    close_attempt(tx, lease, AttemptOutcome::Cancelled, None).await?;
+    close_attempt(tx, outcome, AttemptOutcome::Cancelled, None).await?;
     settle::end_cancelled_if_quiet(tx, &lease.job).await.map(drop)
 }
 
 const DEADLINE: &str = "SELECT deadline_s FROM jobs WHERE id = $1";
 
-async fn deadline(tx: &mut WriteTx, lease: &Lease) -> Result<(), JobsError> {
+async fn deadline(tx: &mut WriteTx, outcome: &Outcome) -> Result<(), JobsError> {
+    let lease = &outcome.lease;
     let seconds: Option<i64> = sqlx::query_scalar(DEADLINE).bind(lease.job.as_str()).fetch_one(&mut **tx).await?;
     let problem = deadline_problem(seconds.unwrap_or(0));
     let ending = Ending::Failed { problem: &problem, others: AttemptOutcome::Deadline };
@@ -282,20 +275,21 @@ pub(super) fn deadline_problem(deadline_s: i64) -> Problem {
 }
 
 const CLOSE_ATTEMPT: &str = "
-    UPDATE attempts SET outcome = $3, problem = $4, finished_us = (SELECT now_us FROM clock)
+    UPDATE attempts SET outcome = $3, problem = $4, cpu_us = $5, finished_us = (SELECT now_us FROM clock)
     WHERE task_id = $1 AND lease_epoch = $2";
 
 async fn close_attempt(
     tx: &mut WriteTx,
-    lease: &Lease,
-    outcome: AttemptOutcome,
+    outcome: &Outcome,
+    attempt: AttemptOutcome,
     problem: Option<&Problem>,
 ) -> Result<(), JobsError> {
     sqlx::query(CLOSE_ATTEMPT)
-        .bind(lease.task.as_str())
-        .bind(lease.epoch)
-        .bind(outcome.as_str())
+        .bind(outcome.lease.task.as_str())
+        .bind(outcome.lease.epoch)
+        .bind(attempt.as_str())
         .bind(problem.map(|problem| json!(problem).to_string()))
+        .bind(outcome.cpu_us)
         .execute(&mut **tx)
         .await?;
     Ok(())

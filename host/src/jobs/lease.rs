@@ -1,9 +1,12 @@
 //! What a worker writes while it holds a lease: renewal, progress, logs, checkpoints. Every statement is fenced by the epoch.
 
-use serde_json::json;
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use super::{
+    claim::{ids, parse_id},
     error::JobsError,
     events::{self, EventKind},
 };
@@ -46,30 +49,35 @@ pub(super) struct Report {
 }
 
 const RENEW: &str = "
-    UPDATE tasks SET lease_until_us = (SELECT now_us FROM clock) + $3
-    WHERE id = $1 AND lease_epoch = $2 AND state = 'running'
-    RETURNING (SELECT COALESCE(cancel_requested_us, 0) FROM jobs WHERE jobs.id = tasks.job_id)";
+    UPDATE tasks SET lease_until_us = (SELECT now_us FROM clock) + $2
+    FROM json_each($1) AS item
+    WHERE tasks.id = item.value ->> 'task' AND tasks.lease_epoch = CAST(item.value ->> 'epoch' AS BIGINT)
+        AND tasks.state = 'running'
+    RETURNING id, (SELECT cancel_requested_us FROM jobs WHERE jobs.id = tasks.job_id) AS cancel_requested_us";
 
-/// Renews all of a worker's leases in one transaction; the answers are in the order of `leases`.
+/// Renews all of a worker's leases with one statement; the answers are in the order of `leases`.
 pub(super) async fn renew(db: &Db, leases: &[Lease], lease_us: i64) -> Result<Vec<Renewal>, JobsError> {
     let mut tx = db.write().await?;
     lock_jobs(&mut tx, leases.iter().map(|lease| &lease.job)).await?;
-    let mut renewals = Vec::with_capacity(leases.len());
-    for lease in leases {
-        let cancelled_us: Option<i64> = sqlx::query_scalar(RENEW)
-            .bind(lease.task.as_str())
-            .bind(lease.epoch)
-            .bind(lease_us)
-            .fetch_optional(&mut *tx)
-            .await?;
-        renewals.push(match cancelled_us {
-            Some(0) => Renewal::Kept,
-            Some(_) => Renewal::Cancelled,
-            None => Renewal::Lost,
-        });
+    let rows = sqlx::query(RENEW).bind(listed(leases)).bind(lease_us).fetch_all(&mut *tx).await?;
+    let mut renewed = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let is_cancelled = row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some();
+        renewed.insert(parse_id::<TaskId>(row, "id", "tasks.id")?, is_cancelled);
     }
     tx.commit().await?;
-    Ok(renewals)
+    let answer = |lease: &Lease| match renewed.get(&lease.task) {
+        Some(false) => Renewal::Kept,
+        Some(true) => Renewal::Cancelled,
+        None => Renewal::Lost,
+    };
+    Ok(leases.iter().map(answer).collect())
+}
+
+/// Leases as a statement takes a list of them: `task`, `epoch` and `job`.
+pub(super) fn listed<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> String {
+    let items = leases.into_iter().map(|lease| json!({ "task": lease.task, "epoch": lease.epoch, "job": lease.job }));
+    Value::Array(items.collect()).to_string()
 }
 
 const LOCK_JOBS: &str = "
@@ -79,8 +87,7 @@ const LOCK_JOBS: &str = "
 /// two transactions wait for each other. Not needed where nobody else can write.
 pub(super) async fn lock_jobs(tx: &mut WriteTx, jobs: impl IntoIterator<Item = &JobId>) -> Result<(), JobsError> {
     if !tx.is_alone() {
-        let ids: Vec<_> = jobs.into_iter().map(|id| json!({ "id": id })).collect();
-        sqlx::query(tx.sql(LOCK_JOBS)).bind(json!(ids).to_string()).fetch_all(&mut **tx).await?;
+        sqlx::query(tx.sql(LOCK_JOBS)).bind(ids(jobs)).fetch_all(&mut **tx).await?;
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const TASKS_PER_JOB_MAX: usize = 10_000;
 /// A lease is stale when this many heartbeats in a row have been missed: fewer and a slow disk looks like a dead worker.
 pub(super) const HEARTBEATS_PER_LEASE: u32 = 4;
+/// Most submissions or outcomes that are written in one transaction: it stays short for whoever waits behind it.
+pub(super) const BATCH_MAX: usize = 256;
 /// The largest output of a task, in bytes of JSON. Larger results belong into an artifact.
 pub(super) const OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// The longest text of a progress note or a log line, in characters; the rest is cut.
@@ -76,12 +78,14 @@ impl JobsConfig {
         self.heartbeat() * HEARTBEATS_PER_LEASE
     }
 
-    pub(super) fn claim_terms(&self) -> ClaimTerms {
+    /// The terms of a worker of this process, which names itself `worker` and its database `session`.
+    pub(super) fn claim_terms(&self, worker: &str, session: &str) -> ClaimTerms {
         let running_per_team_max = match self.running_per_team_max {
             0 => i64::MAX,
             most => i64::from(most),
         };
-        ClaimTerms { lease_us: self.lease_us(), running_per_team_max }
+        let (worker, session) = (worker.to_owned(), session.to_owned());
+        ClaimTerms { worker, session, lease_us: self.lease_us(), running_per_team_max }
     }
 
     pub(super) fn lease_us(&self) -> i64 {
@@ -97,9 +101,13 @@ impl JobsConfig {
     }
 }
 
-/// What a claim is made under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What claims are made under.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClaimTerms {
+    /// Who claims, for people.
+    pub(super) worker: String,
+    /// The opening of the database that the leases live with, see [`Db::session`](crate::db::Db::session).
+    pub(super) session: String,
     /// How long the lease lasts, in microseconds.
     pub(super) lease_us: i64,
     /// A team that runs this many tasks gets no further one.

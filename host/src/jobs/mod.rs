@@ -6,9 +6,12 @@
 
 pub mod admission;
 mod attempt;
+mod batch;
 pub mod cancel;
 mod claim;
+mod complete;
 mod context;
+mod dispatch;
 mod error;
 pub mod events;
 mod finish;
@@ -16,12 +19,14 @@ mod heartbeat;
 mod lease;
 mod limits;
 pub mod list;
+mod load;
 pub mod query;
 mod reconcile;
 pub mod rerun;
 pub mod runner;
 mod running;
 mod settle;
+mod share;
 pub mod state;
 pub mod submit;
 pub mod worker;

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use super::{
     claim::parse_id,
     error::JobsError,
-    finish::{self, Verdict, deadline_problem},
+    finish::{self, Outcome, Verdict, deadline_problem},
     lease::{self, Lease},
     limits::JobsConfig,
     settle::{self, Ending},
@@ -63,10 +63,13 @@ async fn orphaned(db: &Db) -> Result<Vec<Lease>, JobsError> {
 async fn rescue(db: &Db, config: &JobsConfig, leases: Vec<Lease>) -> Result<usize, JobsError> {
     let mut rescued = 0;
     for lease in leases {
-        match finish::record(db, config, &lease, Verdict::Lost).await {
+        // What the lost worker had spent is lost with it.
+        let outcome = Outcome { lease, verdict: Verdict::Lost, cpu_us: None };
+        match finish::record(db, config, &outcome).await {
             Ok(()) => {
                 rescued += 1;
-                tracing::warn!(job.id = %lease.job, task.id = %lease.task, "took a task from a worker that is gone");
+                let Lease { job, task, .. } = &outcome.lease;
+                tracing::warn!(job.id = %job, task.id = %task, "took a task from a worker that is gone");
             }
             // Its worker or another reconciler was faster.
             Err(JobsError::LeaseLost) => {}

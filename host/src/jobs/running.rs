@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
+
 use super::lease::Lease;
 use crate::domain::{
     ids::{JobId, TaskId},
@@ -81,17 +83,19 @@ impl RunningTasks {
     }
 }
 
-/// A flag that threads can wait for.
+/// A flag that threads and tasks can wait for.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     raised: Mutex<bool>,
     changed: Condvar,
+    notify: Notify,
 }
 
 impl Stop {
     pub(super) fn raise(&self) {
         *self.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.changed.notify_all();
+        self.notify.notify_waiters();
     }
 
     pub(super) fn is_raised(&self) -> bool {
@@ -103,5 +107,16 @@ impl Stop {
         let guard = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(guard, timeout, |raised| !*raised);
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Ready once the flag is raised.
+    pub(super) async fn raised(&self) {
+        let raised = self.notify.notified();
+        let mut raised = std::pin::pin!(raised);
+        // Registered before looking, so that it cannot be raised in between.
+        raised.as_mut().enable();
+        if !self.is_raised() {
+            raised.await;
+        }
     }
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
+    complete::FinalOutput,
     error::JobsError,
-    events::{self, EventKind},
+    events::{self, EventKind, NewEvent},
     state::AttemptOutcome,
 };
 use crate::{
@@ -16,16 +17,9 @@ use crate::{
     },
 };
 
-/// How a job ends.
+/// How a job ends without a result.
 #[derive(Debug)]
 pub(super) enum Ending<'a> {
-    /// Its final stage left a result.
-    Finished {
-        /// The result.
-        result: &'a Value,
-        /// How well its parts went; decides between succeeded and partial.
-        components: &'a [Component],
-    },
     /// A task failed for good, or time ran out.
     Failed {
         /// Why.
@@ -40,35 +34,72 @@ pub(super) enum Ending<'a> {
 impl Ending<'_> {
     fn state(&self) -> JobState {
         match self {
-            Self::Finished { components, .. } if components.iter().all(|part| part.status == ComponentStatus::Ok) => {
-                JobState::Succeeded
-            }
-            Self::Finished { .. } => JobState::Partial,
             Self::Failed { .. } => JobState::Failed,
             Self::Cancelled => JobState::Cancelled,
         }
     }
+
+    fn problem(&self) -> Option<Value> {
+        match self {
+            Self::Failed { problem, .. } => Some(json!(problem)),
+            Self::Cancelled => None,
+        }
+    }
+}
+
+const FINISH_JOBS: &str = "
+    UPDATE jobs
+    SET state = item.value ->> 'state', finished_us = (SELECT now_us FROM clock), result = item.value ->> 'result',
+        components = item.value ->> 'components', progress = 1.0
+    FROM json_each($1) AS item WHERE jobs.id = item.value ->> 'job' AND jobs.state = 'running'";
+
+/// Ends jobs whose final stage has left a result; nothing else of them is open any more.
+///
+/// # Errors
+/// [`JobsError::LeaseLost`] where one had ended before, [`JobsError::Db`]: the transaction must be rolled back.
+pub(super) async fn finish(tx: &mut WriteTx, finished: &[(JobId, FinalOutput)]) -> Result<(), JobsError> {
+    if finished.is_empty() {
+        return Ok(());
+    }
+    let items = finished.iter().map(|(job, output)| {
+        json!({
+            "job": job,
+            "state": state_by(&output.components),
+            "result": output.result.to_string(),
+            "components": json!(output.components).to_string(),
+        })
+    });
+    let items = Value::Array(items.collect()).to_string();
+    let ended = sqlx::query(FINISH_JOBS).bind(items).execute(&mut **tx).await?;
+    if ended.rows_affected() != finished.len() as u64 {
+        return Err(JobsError::LeaseLost);
+    }
+    let mut events = Vec::new();
+    for (job, output) in finished {
+        let parts = output.components.iter();
+        events.extend(parts.map(|part| NewEvent { job, kind: EventKind::Component, data: json!(part) }));
+        events.push(NewEvent::state(job, state_by(&output.components)));
+    }
+    events::append_all(tx, &events).await
+}
+
+/// The state of a job by how well the parts of its result went.
+fn state_by(components: &[Component]) -> JobState {
+    let is_whole = components.iter().all(|part| part.status == ComponentStatus::Ok);
+    if is_whole { JobState::Succeeded } else { JobState::Partial }
 }
 
 const END_JOB: &str = "
-    UPDATE jobs
-    SET state = $2, finished_us = (SELECT now_us FROM clock), result = $3, components = $4, problem = $5,
-        progress = CASE WHEN $2 IN ('succeeded', 'partial') THEN 1.0 ELSE progress END
+    UPDATE jobs SET state = $2, finished_us = (SELECT now_us FROM clock), problem = $3
     WHERE id = $1 AND state IN ('queued', 'running')";
 
 /// Ends the job and everything of it that has not ended. Returns false where it had ended before.
 pub(super) async fn end(tx: &mut WriteTx, job: &JobId, ending: Ending<'_>) -> Result<bool, JobsError> {
     let state = ending.state();
-    let (result, components, problem) = match &ending {
-        Ending::Finished { result, components } => (Some(result.to_string()), json!(components), None),
-        Ending::Failed { problem, .. } => (None, json!([]), Some(json!(problem))),
-        Ending::Cancelled => (None, json!([]), None),
-    };
+    let problem = ending.problem();
     let ended = sqlx::query(END_JOB)
         .bind(job.as_str())
         .bind(state.as_str())
-        .bind(result)
-        .bind(components.to_string())
         .bind(problem.as_ref().map(Value::to_string))
         .execute(&mut **tx)
         .await?;
@@ -80,7 +111,11 @@ pub(super) async fn end(tx: &mut WriteTx, job: &JobId, ending: Ending<'_>) -> Re
     }
     close_tasks(tx, job).await?;
     close_stages(tx, job, state).await?;
-    append_events(tx, job, &ending, problem).await?;
+    let event = match problem {
+        Some(problem) => NewEvent { job, kind: EventKind::State, data: json!({ "state": state, "problem": problem }) },
+        None => NewEvent::state(job, state),
+    };
+    events::append_all(tx, &[event]).await?;
     tx.hint(Hint::JobStopping(job.clone()));
     Ok(true)
 }
@@ -110,24 +145,6 @@ const CLOSE_STAGES: &str = "
 async fn close_stages(tx: &mut WriteTx, job: &JobId, state: JobState) -> Result<(), JobsError> {
     sqlx::query(CLOSE_STAGES).bind(job.as_str()).bind(state.as_str()).execute(&mut **tx).await?;
     Ok(())
-}
-
-async fn append_events(
-    tx: &mut WriteTx,
-    job: &JobId,
-    ending: &Ending<'_>,
-    problem: Option<Value>,
-) -> Result<(), JobsError> {
-    if let Ending::Finished { components, .. } = ending {
-        for component in *components {
-            events::append(tx, job, EventKind::Component, &json!(component)).await?;
-        }
-    }
-    let data = match problem {
-        Some(problem) => json!({ "state": ending.state(), "problem": problem }),
-        None => json!({ "state": ending.state() }),
-    };
-    events::append(tx, job, EventKind::State, &data).await
 }
 
 const RUNNING: &str = "SELECT COUNT(*) FROM tasks WHERE job_id = $1 AND state = 'running'";

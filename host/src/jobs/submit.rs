@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::JobsError,
-    events::{self, EventKind},
+    events::{self, NewEvent},
     limits::TASKS_PER_JOB_MAX,
 };
 use crate::{
@@ -65,7 +65,6 @@ pub struct NewStage {
 /// # Errors
 /// [`JobsError::InvalidPlan`], [`JobsError::UnknownTeam`], or [`JobsError::Db`]; nothing is stored then.
 pub async fn submit(db: &Db, job: NewJob) -> Result<JobId, JobsError> {
-    check_plan(&job)?;
     let mut tx = db.write().await?;
     let id = submit_in(&mut tx, job).await?;
     tx.commit().await?;
@@ -77,15 +76,8 @@ pub async fn submit(db: &Db, job: NewJob) -> Result<JobId, JobsError> {
 /// # Errors
 /// As [`submit`]. Roll the transaction back then.
 pub async fn submit_in(tx: &mut WriteTx, job: NewJob) -> Result<JobId, JobsError> {
-    check_plan(&job)?;
     let id = JobId::random();
-    let created_us = insert_job(tx, &id, &job).await?;
-    for (ordinal, stage) in job.stages.iter().enumerate() {
-        insert_stage(tx, &id, ordinal, stage).await?;
-        insert_tasks(tx, &id, &job, created_us, ordinal).await?;
-    }
-    events::append(tx, &id, EventKind::State, &json!({ "state": JobState::Queued })).await?;
-    tx.hint(Hint::TaskReady);
+    insert(tx, &[(&id, &job)]).await?;
     Ok(id)
 }
 
@@ -116,70 +108,107 @@ fn check_plan(job: &NewJob) -> Result<(), JobsError> {
     }
 }
 
-const INSERT_JOB: &str = "
-    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, created_us)
-    VALUES ($1, $2, $3, $4, $5, $6, 'queued', $7, $8, $9, (SELECT now_us FROM clock))
-    RETURNING created_us";
-
-async fn insert_job(tx: &mut WriteTx, id: &JobId, job: &NewJob) -> Result<i64, JobsError> {
-    let inserted = sqlx::query_scalar(INSERT_JOB)
-        .bind(id.as_str())
-        .bind(job.team.as_str())
-        .bind(job.key.as_ref().map(KeyId::as_str))
-        .bind(job.kind.as_str())
-        .bind(job.name.as_deref())
-        .bind(job.spec.to_string())
-        .bind(job.deadline_s.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)))
-        .bind(job.priority)
-        .bind(job.plan_hash())
-        .fetch_one(&mut **tx)
-        .await;
-    inserted.map_err(|error| match crate::db::DbError::from(error) {
-        error if error.is_dangling() => JobsError::UnknownTeam(job.team.clone()),
-        error => error.into(),
-    })
-}
-
-const INSERT_STAGE: &str = "
-    INSERT INTO stages (job_id, ordinal, name, weight, state, tasks_total) VALUES ($1, $2, $3, $4, $5, $6)";
-
-async fn insert_stage(tx: &mut WriteTx, job: &JobId, ordinal: usize, stage: &NewStage) -> Result<(), JobsError> {
-    sqlx::query(INSERT_STAGE)
-        .bind(job.as_str())
-        .bind(ordinal as i64)
-        .bind(stage.name.as_str())
-        .bind(stage.weight)
-        .bind(if ordinal == 0 { "open" } else { "waiting" })
-        .bind(stage.tasks.len() as i64)
-        .execute(&mut **tx)
-        .await?;
+/// Stores jobs under these ids with one statement for each table, however many they are.
+///
+/// # Errors
+/// As [`submit`]. Roll the transaction back then.
+pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    for (_, job) in new {
+        check_plan(job)?;
+    }
+    insert_jobs(tx, new).await?;
+    insert_stages(tx, new).await?;
+    insert_tasks(tx, new).await?;
+    let queued: Vec<_> = new.iter().map(|(id, _)| NewEvent::state(id, JobState::Queued)).collect();
+    events::append_all(tx, &queued).await?;
+    tx.hint(Hint::TaskReady);
     Ok(())
 }
 
-const INSERT_TASK: &str = "
-    INSERT INTO tasks (id, job_id, stage, position, input, state, priority, job_created_us, team_id)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+/// The time grows by a microsecond within the list: jobs that are stored together still have an order.
+const INSERT_JOBS: &str = "
+    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, created_us)
+    SELECT item.value ->> 'id', item.value ->> 'team', item.value ->> 'key', item.value ->> 'kind', item.value ->> 'name',
+        item.value ->> 'spec', 'queued', CAST(item.value ->> 'deadline_s' AS BIGINT),
+        CAST(item.value ->> 'priority' AS BIGINT), item.value ->> 'plan_hash',
+        (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
+    FROM json_each($1) AS item";
 
-async fn insert_tasks(
-    tx: &mut WriteTx,
-    id: &JobId,
-    job: &NewJob,
-    created_us: i64,
-    ordinal: usize,
-) -> Result<(), JobsError> {
-    for (position, input) in job.stages[ordinal].tasks.iter().enumerate() {
-        sqlx::query(INSERT_TASK)
-            .bind(TaskId::random().as_str())
-            .bind(id.as_str())
-            .bind(ordinal as i64)
-            .bind(position as i64)
-            .bind(input.to_string())
-            .bind(if ordinal == 0 { "ready" } else { "waiting" })
-            .bind(job.priority)
-            .bind(created_us)
-            .bind(job.team.as_str())
-            .execute(&mut **tx)
-            .await?;
+async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {
+    let rows = new.iter().enumerate().map(|(place, (id, job))| {
+        json!({
+            "place": place,
+            "id": id,
+            "team": job.team,
+            "key": job.key,
+            "kind": job.kind.as_str(),
+            "name": job.name,
+            "spec": job.spec.to_string(),
+            "deadline_s": job.deadline_s.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+            "priority": job.priority,
+            "plan_hash": job.plan_hash(),
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    let inserted = sqlx::query(INSERT_JOBS).bind(json!(rows).to_string()).execute(&mut **tx).await;
+    match inserted.map_err(crate::db::DbError::from) {
+        Ok(_) => Ok(()),
+        // Where there are several, nobody knows whose it was; each is then tried alone.
+        Err(error) if error.is_dangling() => Err(JobsError::UnknownTeam(new[0].1.team.clone())),
+        Err(error) => Err(error.into()),
     }
+}
+
+const INSERT_STAGES: &str = "
+    INSERT INTO stages (job_id, ordinal, name, weight, state, tasks_total)
+    SELECT item.value ->> 'job', CAST(item.value ->> 'ordinal' AS BIGINT), item.value ->> 'name',
+        CAST(item.value ->> 'weight' AS DOUBLE PRECISION), item.value ->> 'state', CAST(item.value ->> 'tasks' AS BIGINT)
+    FROM json_each($1) AS item";
+
+async fn insert_stages(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {
+    let rows = new.iter().flat_map(|(id, job)| {
+        job.stages.iter().enumerate().map(move |(ordinal, stage)| {
+            json!({
+                "job": id,
+                "ordinal": ordinal,
+                "name": stage.name,
+                "weight": stage.weight,
+                "state": if ordinal == 0 { "open" } else { "waiting" },
+                "tasks": stage.tasks.len(),
+            })
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    sqlx::query(INSERT_STAGES).bind(json!(rows).to_string()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// What is a copy of the job's comes from the job.
+const INSERT_TASKS: &str = "
+    INSERT INTO tasks (id, job_id, stage, position, input, state, priority, job_created_us, team_id)
+    SELECT item.value ->> 'id', jobs.id, CAST(item.value ->> 'stage' AS BIGINT), CAST(item.value ->> 'position' AS BIGINT),
+        item.value ->> 'input', item.value ->> 'state', jobs.priority, jobs.created_us, jobs.team_id
+    FROM json_each($1) AS item CROSS JOIN jobs WHERE jobs.id = item.value ->> 'job'";
+
+async fn insert_tasks(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {
+    let rows = new.iter().flat_map(|(id, job)| {
+        job.stages.iter().enumerate().flat_map(move |(stage, NewStage { tasks, .. })| {
+            tasks.iter().enumerate().map(move |(position, input)| {
+                json!({
+                    "id": TaskId::random(),
+                    "job": id,
+                    "stage": stage,
+                    "position": position,
+                    "input": input.to_string(),
+                    "state": if stage == 0 { "ready" } else { "waiting" },
+                })
+            })
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    sqlx::query(INSERT_TASKS).bind(json!(rows).to_string()).execute(&mut **tx).await?;
     Ok(())
 }

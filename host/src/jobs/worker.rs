@@ -1,4 +1,4 @@
-//! The worker: threads that claim tasks and run them one at a time, a heartbeat, a reconciler, and an orderly end.
+//! The worker: threads that run tasks one at a time, a heartbeat, a reconciler, and an orderly end.
 
 use std::{
     sync::Arc,
@@ -13,11 +13,13 @@ use tokio::{
 };
 
 use super::{
-    attempt,
-    claim::{self, Claim},
+    attempt::Recorder,
+    batch::Batches,
+    dispatch,
     error::JobsError,
+    finish::{Outcome, Recorded},
     heartbeat,
-    limits::JobsConfig,
+    limits::{BATCH_MAX, JobsConfig},
     reconcile,
     runner::TaskRunner,
     running::{RunningTasks, Stop},
@@ -35,6 +37,8 @@ pub(super) struct Shared {
     pub(super) config: JobsConfig,
     pub(super) runtime: Handle,
     pub(super) running: RunningTasks,
+    /// Where the outcomes of tasks are written.
+    pub(super) recorder: Batches<Outcome, Recorded>,
     /// Something may be claimable.
     pub(super) wake: Notify,
     /// No more claims.
@@ -85,6 +89,7 @@ impl Worker {
         if rescued > 0 {
             tracing::info!(tasks = rescued, "took over the tasks of an earlier process");
         }
+        let recorder = Recorder { db: db.clone(), config: config.clone() };
         let shared = Arc::new(Shared {
             db,
             artifacts,
@@ -92,6 +97,7 @@ impl Worker {
             config,
             runtime: Handle::current(),
             running: RunningTasks::default(),
+            recorder: Batches::start(BATCH_MAX, recorder),
             wake: Notify::new(),
             draining: Stop::default(),
             ended: Stop::default(),
@@ -138,15 +144,17 @@ impl WorkerHandle {
     fn start_threads(&mut self, alive: &watch::Sender<usize>) -> Result<(), JobsError> {
         self.start_thread("heartbeat".to_owned(), heartbeat::renew_until_ended)?;
         self.start_thread("fence".to_owned(), heartbeat::fence_until_ended)?;
-        for number in 0..self.shared.config.worker_count() {
+        let workers = self.shared.config.worker_count();
+        let hatch = dispatch::start(Arc::clone(&self.shared), workers);
+        for number in 0..workers {
             let alive = alive.clone();
             alive.send_modify(|count| *count += 1);
             let name = format!("worker-{number}");
             let guard = Alive(alive);
-            let worker = format!("process {} worker {number}", std::process::id());
+            let hatch = Arc::clone(&hatch);
             self.start_thread(name, move |shared| {
                 let _guard = guard;
-                work_until_drained(shared, &worker);
+                dispatch::work_until_closed(shared, &hatch);
             })?;
         }
         Ok(())
@@ -183,38 +191,6 @@ struct Alive(watch::Sender<usize>);
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-fn work_until_drained(shared: &Arc<Shared>, worker: &str) {
-    while let Some((claim, sent)) = next_claim(shared, worker) {
-        attempt::run(shared, claim, sent);
-    }
-}
-
-/// Waits for a task; `None` when the worker drains. The instant is from before the claim, when its lease began at the earliest.
-fn next_claim(shared: &Shared, worker: &str) -> Option<(Claim, Instant)> {
-    let poll = Duration::from_millis(shared.config.poll_ms);
-    loop {
-        // Registered before looking: a task that becomes ready between the look and the wait is not slept through.
-        let woken = shared.wake.notified();
-        let mut woken = std::pin::pin!(woken);
-        woken.as_mut().enable();
-        if shared.draining.is_raised() {
-            return None;
-        }
-        let sent = Instant::now();
-        match shared.runtime.block_on(claim::claim(&shared.db, worker, shared.config.claim_terms())) {
-            Ok(Some(claim)) => return Some((claim, sent)),
-            Ok(None) => {
-                // Elapsed or woken, the next step is the same.
-                let _ = shared.runtime.block_on(async { tokio::time::timeout(poll, woken).await });
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, "no task could be claimed, trying again");
-                shared.draining.wait(poll);
-            }
-        }
     }
 }
 

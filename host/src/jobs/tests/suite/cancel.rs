@@ -6,11 +6,11 @@ use crate::{
     domain::job::JobState,
     jobs::{
         cancel::{CancelOutcome, cancel},
-        finish::{self, Verdict},
+        finish::Verdict,
         lease::{self, Renewal},
         reconcile,
         state::{AttemptOutcome, StageState},
-        tests::store::{Store, patient, problem, result_of},
+        tests::store::{Store, patient, problem, result_of, try_record},
     },
 };
 
@@ -104,7 +104,7 @@ pub(in crate::jobs::tests) async fn cancel_and_finish_racing_leave_one_terminal_
             let (db, barrier) = (store.db.clone(), barrier.clone());
             async move {
                 barrier.wait().await;
-                finish::record(&db, &patient(), &lease, Verdict::Done(result_of(json!(round)))).await.unwrap();
+                try_record(&db, &patient(), &lease, Verdict::Done(result_of(json!(round)))).await.unwrap();
             }
         });
         barrier.wait().await;

@@ -8,12 +8,12 @@ use serde_json::json;
 use crate::{
     domain::job::JobState,
     jobs::{
-        JobsConfig, JobsError, claim,
-        finish::{self, Verdict},
+        JobsConfig, JobsError,
+        finish::Verdict,
         lease::{self, Renewal, Report},
         query, reconcile,
         state::AttemptOutcome,
-        tests::store::{Store, patient, problem, result_of, terms},
+        tests::store::{Store, claim_one, load_one, patient, problem, result_of, terms, try_record},
     },
 };
 
@@ -25,7 +25,7 @@ pub(in crate::jobs::tests) async fn a_task_is_claimed_once_however_many_want_it(
             let db = store.db.clone();
             tokio::spawn(async move {
                 let mut tasks = Vec::new();
-                while let Some(claim) = claim::claim(&db, "one of many", terms(60_000_000)).await.unwrap() {
+                while let Some(claim) = claim_one(&db, &terms(&db, 60_000_000)).await {
                     tasks.push(claim.lease.task);
                 }
                 tasks
@@ -57,7 +57,7 @@ pub(in crate::jobs::tests) async fn a_stale_epoch_cannot_write_about_a_reclaimed
         Verdict::Released,
     ];
     for verdict in verdicts {
-        let refused = finish::record(&store.db, &patient(), &stale, verdict).await;
+        let refused = try_record(&store.db, &patient(), &stale, verdict).await;
         assert!(matches!(refused, Err(JobsError::LeaseLost)), "{refused:?}");
     }
     let report = Report { progress: Some((0.9, "stale".to_owned())), lines: vec![("info", "stale".to_owned())] };
@@ -68,7 +68,7 @@ pub(in crate::jobs::tests) async fn a_stale_epoch_cannot_write_about_a_reclaimed
 
     let row = store.job(&job).await;
     assert_eq!((row.state, row.progress), (JobState::Running, 0.0));
-    assert!(claim::load(&store.db, &fresh).await.unwrap().checkpoint.is_none());
+    assert!(load_one(&store.db, &fresh).await.checkpoint.is_none());
     store.record(&fresh, Verdict::Done(result_of(json!("fresh")))).await;
     assert_eq!(query::result(&store.db, &job).await.unwrap().result, Some(json!("fresh")));
 }
@@ -85,7 +85,7 @@ pub(in crate::jobs::tests) async fn a_lease_that_holds_is_not_rescued_and_one_th
     assert_eq!(history.len(), 1);
     assert_eq!((&history[0].task, history[0].outcome), (&expired.task, AttemptOutcome::Lost));
     assert_eq!(history[0].problem.as_ref().unwrap().code, "worker-lost");
-    let again = claim::load(&store.db, &store.claim_lease().await).await.unwrap();
+    let again = load_one(&store.db, &store.claim_lease().await).await;
     assert_eq!((again.task.task, again.task.attempt), (expired.task, 2));
 }
 
@@ -120,7 +120,7 @@ pub(in crate::jobs::tests) async fn a_restart_takes_over_at_once_with_the_last_c
     assert!(store.claim().await.is_none(), "the lease of the dead process still stands");
     assert_eq!(reconcile::recover(&store.db, &patient()).await.unwrap(), 1);
     let after = store.claim_lease().await;
-    let loaded = claim::load(&store.db, &after).await.unwrap();
+    let loaded = load_one(&store.db, &after).await;
     assert_eq!(after.task, before.task);
     assert_eq!(loaded.checkpoint.as_ref(), Some(&checkpoint));
     assert_eq!(store.artifacts.get(&checkpoint).await.unwrap(), Bytes::from_static(b"half way"));

@@ -5,12 +5,12 @@ use serde_json::json;
 use crate::{
     domain::job::JobState,
     jobs::{
-        JobsConfig, claim,
-        finish::{self, Verdict},
+        JobsConfig,
+        finish::Verdict,
         reconcile,
         state::{AttemptOutcome, StageState},
         submit,
-        tests::store::{Store, patient, problem, result_of},
+        tests::store::{Store, load_one, patient, problem, result_of, try_record},
     },
 };
 
@@ -23,8 +23,8 @@ pub(in crate::jobs::tests) async fn a_task_may_fail_one_time_less_than_the_limit
     let job = store.submit(&[1]).await;
     for attempt in 1..=2 {
         let lease = store.claim_lease().await;
-        assert_eq!(claim::load(&store.db, &lease).await.unwrap().task.attempt, attempt);
-        finish::record(&store.db, &config, &lease, retry()).await.unwrap();
+        assert_eq!(load_one(&store.db, &lease).await.task.attempt, attempt);
+        try_record(&store.db, &config, &lease, retry()).await.unwrap();
     }
     store.finish_all().await;
     let row = store.job(&job).await;
@@ -38,7 +38,7 @@ pub(in crate::jobs::tests) async fn a_task_that_fails_as_often_as_allowed_fails_
     let job = store.submit(&[1]).await;
     for _ in 1..=2 {
         let lease = store.claim_lease().await;
-        finish::record(&store.db, &config, &lease, retry()).await.unwrap();
+        try_record(&store.db, &config, &lease, retry()).await.unwrap();
     }
     let row = store.job(&job).await;
     let problem = row.problem.unwrap();
@@ -52,7 +52,7 @@ pub(in crate::jobs::tests) async fn a_retry_waits_for_its_pause(store: Store) {
     let config = JobsConfig { retry_backoff_ms: 3_600_000, retry_backoff_ms_max: 3_600_000, ..patient() };
     store.submit(&[1]).await;
     let lease = store.claim_lease().await;
-    finish::record(&store.db, &config, &lease, retry()).await.unwrap();
+    try_record(&store.db, &config, &lease, retry()).await.unwrap();
     assert!(store.claim().await.is_none());
     let left_us: i64 = sqlx::query_scalar("SELECT not_before_us - (SELECT now_us FROM clock) FROM tasks")
         .fetch_one(store.db.read())
@@ -72,7 +72,7 @@ pub(in crate::jobs::tests) async fn a_fatal_failure_ends_the_job_and_all_its_tas
     let states: Vec<_> = row.stages.iter().map(|stage| stage.state).collect();
     assert_eq!(states, [StageState::Failed, StageState::Cancelled]);
     assert!(store.claim().await.is_none());
-    let late = finish::record(&store.db, &patient(), &other, Verdict::Done(json!(1))).await;
+    let late = try_record(&store.db, &patient(), &other, Verdict::Done(json!(1))).await;
     assert!(late.is_err(), "the other task's lease ended with the job");
     assert_eq!(store.terminal_events(&job).await, 1);
 }
@@ -82,8 +82,8 @@ pub(in crate::jobs::tests) async fn a_release_counts_no_attempt(store: Store) {
     let job = store.submit(&[1]).await;
     for _ in 0..5 {
         let lease = store.claim_lease().await;
-        assert_eq!(claim::load(&store.db, &lease).await.unwrap().task.attempt, 1);
-        finish::record(&store.db, &config, &lease, Verdict::Released).await.unwrap();
+        assert_eq!(load_one(&store.db, &lease).await.task.attempt, 1);
+        try_record(&store.db, &config, &lease, Verdict::Released).await.unwrap();
     }
     store.finish_all().await;
     assert_eq!(store.job(&job).await.state, JobState::Succeeded);
@@ -136,7 +136,7 @@ pub(in crate::jobs::tests) async fn a_second_ending_changes_nothing(store: Store
     store.record(&lease, Verdict::Done(result_of(json!(1)))).await;
     let before = store.job(&job).await;
     for verdict in [Verdict::Done(result_of(json!(2))), Verdict::Fatal(problem("too late")), Verdict::Deadline] {
-        assert!(finish::record(&store.db, &patient(), &lease, verdict).await.is_err());
+        assert!(try_record(&store.db, &patient(), &lease, verdict).await.is_err());
     }
     assert_eq!(store.job(&job).await, before);
     assert_eq!(store.terminal_events(&job).await, 1);

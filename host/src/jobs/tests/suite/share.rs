@@ -7,11 +7,11 @@ use serde_json::json;
 use crate::{
     domain::ids::{JobId, KeyId, TeamId},
     jobs::{
-        NewJob, admission, claim,
+        NewJob, admission,
         finish::Verdict,
         limits::ClaimTerms,
         rerun, submit,
-        tests::store::{Store, add_team, result_of, terms},
+        tests::store::{Store, add_team, claim_one, result_of, terms},
     },
 };
 
@@ -72,16 +72,16 @@ pub(in crate::jobs::tests) async fn a_thousand_tasks_of_one_team_do_not_delay_an
 pub(in crate::jobs::tests) async fn a_team_at_its_limit_waits_and_the_others_do_not(store: Store) {
     let ours = store.submit(&[4, 1]).await;
     let (_, theirs) = rival(&store, 1, 4).await;
-    let two = ClaimTerms { running_per_team_max: 2, ..terms(60_000_000) };
+    let two = ClaimTerms { running_per_team_max: 2, ..terms(&store.db, 60_000_000) };
     let mut claimed = Vec::new();
-    while let Some(claim) = claim::claim(&store.db, "a worker", two).await.unwrap() {
+    while let Some(claim) = claim_one(&store.db, &two).await {
         claimed.push(claim.lease);
     }
     let of = |job: &JobId| claimed.iter().filter(|lease| lease.job == *job).count();
     assert_eq!((of(&ours), of(&theirs)), (2, 2));
     let done = claimed.iter().find(|lease| lease.job == ours).unwrap();
     store.record(done, Verdict::Done(json!(null))).await;
-    let next = claim::claim(&store.db, "a worker", two).await.unwrap().unwrap();
+    let next = claim_one(&store.db, &two).await.unwrap();
     assert_eq!(next.lease.job, ours);
 }
 
