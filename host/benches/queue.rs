@@ -78,7 +78,17 @@ async fn open(url: Option<String>, workers: usize) -> Queue {
     let team = paddock::auth::create_team(&db, "bench").await.expect("a team").id;
     let stages = vec![NewStage { name: "only".to_owned(), weight: 1.0, tasks: vec![json!({})] }];
     let kind = JobKind::Simulate;
-    let plan = NewJob { team, key: None, kind, spec: json!({}), name: None, stages, deadline_s: None, priority: 0 };
+    let plan = NewJob {
+        team,
+        key: None,
+        kind,
+        spec: json!({}),
+        name: None,
+        tags: Vec::new(),
+        stages,
+        deadline_s: None,
+        priority: 0,
+    };
     let config = JobsConfig { workers, ..JobsConfig::default() };
     let worker = Worker::start(db.clone(), artifacts, Arc::new(Nothing), config).await.expect("a worker");
     Queue { db, plan, worker, _directory: directory }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::{
     body::{decode, parse},
     error::ApiError,
+    job_labels::{take_name, take_tags},
     limits::ApiConfig,
 };
 use crate::domain::{problem::Problem, spec::JobSpec};
@@ -21,6 +22,7 @@ const PRIORITIES: RangeInclusive<i64> = -100..=100;
 #[schema(examples(json!({
     "kind": "optimize",
     "name": "Sunday, main slate",
+    "tags": ["sunday", "main"],
     "deadline_s": 600,
     "slate": "slate_0123456789abcdef0123456789abcdef",
     "scenarios": { "n_scenarios": 10000, "seed": 7 },
@@ -31,6 +33,9 @@ const PRIORITIES: RangeInclusive<i64> = -100..=100;
 pub struct JobRequest {
     /// A name for people.
     pub name: Option<String>,
+    /// What the team files it under; found again by `GET /v1/jobs?tag=`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// The longest the job may run, from its first task on, in seconds.
     pub deadline_s: Option<u64>,
     /// Orders the team's own jobs, -100..=100: higher ones begin first. 0 where absent; no job begins before another team's share.
@@ -55,11 +60,12 @@ impl JobRequest {
             .into());
         };
         let name = take_name(&mut fields, config)?;
+        let tags = take_tags(&mut fields, config)?;
         let deadline_s = take_deadline(&mut fields, config)?;
         let priority = take_priority(&mut fields)?;
         let kind = fields.remove("kind");
         let spec = decode_spec(kind.as_ref().and_then(Value::as_str), Value::Object(fields))?;
-        Ok(Self { name, deadline_s: Some(deadline_s), priority: Some(priority), spec })
+        Ok(Self { name, tags, deadline_s: Some(deadline_s), priority: Some(priority), spec })
     }
 }
 
@@ -78,26 +84,6 @@ fn decode_spec(kind: Option<&str>, fields: Value) -> Result<JobSpec, ApiError> {
             Err(Problem::invalid("/kind", given, "Send `calibrate`, `simulate`, `optimize` or `evaluate`.").into())
         }
     }
-}
-
-fn take_name(fields: &mut Map<String, Value>, config: &ApiConfig) -> Result<Option<String>, ApiError> {
-    let Some(value) = fields.remove("name").filter(|value| !value.is_null()) else { return Ok(None) };
-    let name = value.as_str().map(str::trim).filter(|name| is_name(name, config));
-    name.map(|name| Some(name.to_owned())).ok_or_else(|| {
-        let range = format!("1..={} printable characters", config.name_chars_max);
-        Problem::invalid(
-            "/name",
-            "The name is not a text that can be shown.",
-            format!("Send {range}, or leave it out."),
-        )
-        .with_limit(range)
-        .into()
-    })
-}
-
-/// Whether `name` can name a job or a slate.
-pub fn is_name(name: &str, config: &ApiConfig) -> bool {
-    (1..=config.name_chars_max).contains(&name.chars().count()) && !name.chars().any(char::is_control)
 }
 
 fn take_deadline(fields: &mut Map<String, Value>, config: &ApiConfig) -> Result<u64, ApiError> {

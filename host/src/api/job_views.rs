@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::time::rfc3339;
+use super::{error::ApiError, state::ApiState, time::rfc3339};
 use crate::{
     domain::{
         ids::JobId,
@@ -12,7 +12,9 @@ use crate::{
         problem::Problem,
     },
     jobs::{
-        query::{AttemptRow, JobRow, StageRow},
+        Outlook, Span,
+        attempts::AttemptRow,
+        query::{JobRow, StageRow},
         state::{AttemptOutcome, StageState},
     },
 };
@@ -26,6 +28,8 @@ pub struct JobView {
     pub kind: JobKind,
     /// Its name, where it was given one.
     pub name: Option<String>,
+    /// What the team files it under.
+    pub tags: Vec<String>,
     /// Where it stands; `succeeded`, `partial`, `failed` and `cancelled` are final.
     pub state: JobState,
     /// Whether somebody has cancelled it; a running job stops within moments.
@@ -33,8 +37,16 @@ pub struct JobView {
     /// How much is done, 0..=100.
     #[schema(minimum = 0, maximum = 100)]
     pub progress_percent: f64,
-    /// Estimated time to the end, in seconds; absent while it cannot be told.
+    /// Place among the queued jobs of all teams, in the order in which the workers will begin them, from 1; absent once it has begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
+    /// Estimated time to the end, in seconds: the likely one of `eta`.
     pub eta_s: Option<f64>,
+    /// When it will begin and end; absent while there is too little history to tell, and after the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<EtaView>,
+    /// How long its phases took, or have taken so far.
+    pub timing: TimingView,
     /// What it consists of, in order.
     pub stages: Vec<StageView>,
     /// How the parts of the result went; empty before there is one.
@@ -66,6 +78,48 @@ pub struct JobView {
     pub finished_at: Option<String>,
 }
 
+/// What is foreseen for a job, from the times of past jobs of its kind and from the whole queue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EtaView {
+    /// Until its first task is claimed; absent once that has happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begins: Option<SpanView>,
+    /// Until its end.
+    pub ends: SpanView,
+}
+
+/// A time from now, in seconds, and how sure it is: four of five come between `low_s` and `high_s`.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({ "low_s": 21.4, "likely_s": 30.2, "high_s": 44.0 })))]
+pub struct SpanView {
+    /// Hardly sooner.
+    pub low_s: f64,
+    /// Most likely.
+    pub likely_s: f64,
+    /// Hardly later.
+    pub high_s: f64,
+}
+
+/// How long the phases of a job took.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimingView {
+    /// From the submission to the first claim of a task, or until now, in seconds.
+    pub wait_s: f64,
+    /// From the first claim to the end, or until now, in seconds; absent before it.
+    pub run_s: Option<f64>,
+    /// A worker's first sign of life; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub first_heartbeat_at: Option<String>,
+    /// For how long a task has been claimed whose worker has given no sign of life since, in seconds; absent where there is none.
+    /// Longer than a heartbeat (5 s by default) means that a worker is in trouble; its lease will run out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unheard_s: Option<f64>,
+    /// When everything was there for the final stage to put the result together.
+    #[schema(format = DateTime)]
+    pub assembled_from_at: Option<String>,
+}
+
 /// A stage of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StageView {
@@ -82,6 +136,15 @@ pub struct StageView {
     pub progress_percent: f64,
     /// What it was doing last.
     pub note: String,
+    /// When its tasks could first be claimed.
+    #[schema(format = DateTime)]
+    pub opened_at: Option<String>,
+    /// When the first of them was.
+    #[schema(format = DateTime)]
+    pub claimed_at: Option<String>,
+    /// When the last of them was done, or the job ended during the stage.
+    #[schema(format = DateTime)]
+    pub finished_at: Option<String>,
 }
 
 /// An attempt at a task that did not end well.
@@ -121,16 +184,50 @@ fn asked_for(mut plan: Value) -> Value {
     plan.get_mut("request").map(Value::take).unwrap_or(plan)
 }
 
-impl From<JobRow> for JobView {
-    fn from(row: JobRow) -> Self {
+impl JobView {
+    /// The job, with what is foreseen for it.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn of(state: &ApiState, row: JobRow) -> Result<Self, ApiError> {
+        let mut views = Self::of_all(state, vec![row]).await?;
+        views.pop().ok_or_else(|| ApiError::internal(&"a job has no view"))
+    }
+
+    /// The jobs, with what is foreseen for those that have not ended.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn of_all(state: &ApiState, rows: Vec<JobRow>) -> Result<Vec<Self>, ApiError> {
+        let live: Vec<JobId> = rows.iter().filter(|row| !row.state.is_terminal()).map(|row| row.id.clone()).collect();
+        if live.is_empty() {
+            return Ok(rows.into_iter().map(|row| Self::new(row, None)).collect());
+        }
+        let outlooks = state.outlooks().of(&live).await?;
+        let view = |row: JobRow| {
+            // It may have begun between the two looks: then what was foreseen for its beginning is of no use.
+            let outlook = outlooks.get(&row.id).filter(|_| !row.state.is_terminal()).copied();
+            let has_begun = row.state != JobState::Queued;
+            let outlook = outlook.filter(|outlook| !(has_begun && outlook.position.is_some()));
+            Self::new(row, outlook)
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    fn new(row: JobRow, outlook: Option<Outlook>) -> Self {
+        let timing = TimingView::of(&row);
         Self {
             id: row.id,
             kind: row.kind,
             name: row.name,
+            tags: row.tags,
             state: row.state,
             cancel_requested: row.cancel_requested,
             progress_percent: percent(row.progress),
-            eta_s: row.eta_s,
+            position: outlook.and_then(|outlook| outlook.position),
+            eta_s: outlook.and_then(|outlook| outlook.ends_s).map(|ends| rounded(ends.likely)),
+            eta: outlook.and_then(EtaView::of),
+            timing,
             stages: row.stages.into_iter().map(StageView::from).collect(),
             components: row.components,
             problem: row.problem,
@@ -146,6 +243,30 @@ impl From<JobRow> for JobView {
     }
 }
 
+impl EtaView {
+    fn of(outlook: Outlook) -> Option<Self> {
+        Some(Self { begins: outlook.begins_s.map(SpanView::from), ends: outlook.ends_s?.into() })
+    }
+}
+
+impl From<Span> for SpanView {
+    fn from(span: Span) -> Self {
+        Self { low_s: rounded(span.low), likely_s: rounded(span.likely), high_s: rounded(span.high) }
+    }
+}
+
+impl TimingView {
+    fn of(row: &JobRow) -> Self {
+        Self {
+            wait_s: seconds(row.wait_us),
+            run_s: row.run_us.map(seconds),
+            first_heartbeat_at: row.pulse.first_heartbeat_us.map(rfc3339),
+            unheard_s: row.pulse.unheard_us.map(seconds),
+            assembled_from_at: row.stages.last().and_then(|stage| stage.opened_us).map(rfc3339),
+        }
+    }
+}
+
 impl From<StageRow> for StageView {
     fn from(row: StageRow) -> Self {
         Self {
@@ -155,6 +276,9 @@ impl From<StageRow> for StageView {
             tasks_done: row.tasks_done,
             progress_percent: percent(row.progress),
             note: row.note,
+            opened_at: row.opened_us.map(rfc3339),
+            claimed_at: row.claimed_us.map(rfc3339),
+            finished_at: row.finished_us.map(rfc3339),
         }
     }
 }
@@ -162,4 +286,14 @@ impl From<StageRow> for StageView {
 /// One decimal: enough for a bar, and the same number twice means that nothing moved.
 fn percent(fraction: f64) -> f64 {
     (fraction.clamp(0.0, 1.0) * 1000.0).round() / 10.0
+}
+
+/// Microseconds as seconds.
+pub fn seconds(us: i64) -> f64 {
+    us.max(0) as f64 / 1e6
+}
+
+/// A tenth of a second is more than an estimate knows.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 10.0).round() / 10.0
 }

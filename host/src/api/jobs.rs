@@ -3,13 +3,13 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::{
-    IntoParams, ToSchema,
+    ToSchema,
     openapi::schema::{OneOfBuilder, Ref, Schema},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -21,8 +21,7 @@ use super::{
     idempotency::{self, IdempotencyKey},
     job_requests::JobRequest,
     job_views::JobView,
-    page::{Page, bad_cursor, page_items},
-    params::{Id, Query},
+    params::Id,
     prefer::PreferWait,
     respond::{ProblemDocument, RequestId},
     state::ApiState,
@@ -35,7 +34,7 @@ use crate::{
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
-    jobs::{self, NewJob, cancel::CancelOutcome, list::JobCursor, query::JobRow},
+    jobs::{self, NewJob, cancel::CancelOutcome, query::JobRow},
 };
 
 /// Pause between two looks at a job that a client is asked for, in seconds.
@@ -46,7 +45,7 @@ const QUOTA_RETRY_S: u64 = 10;
 /// Routes of jobs.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
-        .routes(routes!(submit, list))
+        .routes(routes!(submit))
         .routes(routes!(preview))
         .routes(routes!(show))
         .routes(routes!(cancel))
@@ -189,6 +188,7 @@ async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<N
         kind,
         spec: planned.spec,
         name: request.name,
+        tags: request.tags,
         stages: planned.stages,
         deadline_s: request.deadline_s,
         priority: request.priority.unwrap_or(0),
@@ -201,7 +201,7 @@ fn stored_id(text: &str) -> Result<JobId, ApiError> {
 
 async fn accepted(state: &ApiState, principal: &Principal, id: &JobId, wait: PreferWait) -> Result<Response, ApiError> {
     wait.until_ended(state, id).await?;
-    let view = JobView::from(find(state, principal, id).await?);
+    let view = JobView::of(state, find(state, principal, id).await?).await?;
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
@@ -226,49 +226,6 @@ async fn preview(
     Ok(Json(state.planner().preview(&principal.team, request.spec).await?))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Only jobs of this kind.
-    kind: Option<JobKind>,
-    /// Only jobs in this state.
-    state: Option<JobState>,
-    /// Items of the page.
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-/// The team's jobs, newest first.
-#[utoipa::path(
-    get, path = "/v1/jobs", tag = "jobs", params(ListQuery),
-    responses((status = 200, body = Page<JobView>, headers(("Link" = String, description = "The next page, where there is one."))))
-)]
-async fn list(
-    State(state): State<ApiState>,
-    Reader(principal): Reader,
-    uri: Uri,
-    Query(query): Query<ListQuery>,
-) -> Result<Response, ApiError> {
-    let limit = page_items(query.limit, state.config())?;
-    let filter = jobs::list::JobFilter { kind: query.kind, state: query.state };
-    let after = query.cursor.as_deref().map(read_cursor).transpose()?;
-    let page = jobs::list::list(state.db(), &principal.team, filter, after.as_ref(), limit).await?;
-    let items = page.jobs.into_iter().map(JobView::from).collect();
-    Ok(Page { items, next_cursor: page.next.as_ref().map(write_cursor) }.into_response_for(&uri))
-}
-
-/// The last job of a page as text that fits a query: its time, a dot, its id.
-fn write_cursor(cursor: &JobCursor) -> String {
-    format!("{}.{}", cursor.created_us, cursor.id)
-}
-
-fn read_cursor(text: &str) -> Result<JobCursor, ApiError> {
-    let parts = text.split_once('.').and_then(|(time, id)| Some((time.parse().ok()?, id.parse().ok()?)));
-    parts.map(|(created_us, id)| JobCursor { created_us, id }).ok_or_else(bad_cursor)
-}
-
 /// A job.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}", tag = "jobs",
@@ -289,7 +246,7 @@ async fn show(
         wait.until_ended(&state, &id).await?;
         row = find(&state, &principal, &id).await?;
     }
-    Ok(wait.applied(Json(JobView::from(row)).into_response()))
+    Ok(wait.applied(Json(JobView::of(&state, row).await?).into_response()))
 }
 
 /// Stop a job.
@@ -316,7 +273,8 @@ async fn cancel(
             audit(&state, &principal, Action::JobCancelled, &id, &request_id).await;
         }
     }
-    find(&state, &principal, &id).await.map(|row| Json(row.into()))
+    let row = find(&state, &principal, &id).await?;
+    JobView::of(&state, row).await.map(Json)
 }
 
 fn already_ended(state: JobState) -> Problem {
@@ -406,7 +364,7 @@ pub(super) async fn find(state: &ApiState, principal: &Principal, id: &JobId) ->
     Ok(row)
 }
 
-async fn audit(state: &ApiState, principal: &Principal, action: Action, id: &JobId, request_id: &RequestId) {
+pub(super) async fn audit(state: &ApiState, principal: &Principal, action: Action, id: &JobId, request_id: &RequestId) {
     auth::record_or_log(state.db(), AuditEntry { principal, action, subject: id.as_str(), request_id: &request_id.0 })
         .await;
 }

@@ -35,6 +35,10 @@ pub struct ApiConfig {
     pub job_deadline_s_default: u64,
     /// Longest name of a job or slate, in characters.
     pub name_chars_max: usize,
+    /// Tags of one job.
+    pub tags_per_job_max: usize,
+    /// Longest tag of a job, in characters.
+    pub tag_chars_max: usize,
     /// Longest `Idempotency-Key`, in characters.
     pub idempotency_key_chars_max: usize,
     /// How long an `Idempotency-Key` stands for its request, in seconds.
@@ -64,6 +68,8 @@ impl Default for ApiConfig {
             job_deadline_s_max: 24 * 3600,
             job_deadline_s_default: 3600,
             name_chars_max: 120,
+            tags_per_job_max: 16,
+            tag_chars_max: 60,
             idempotency_key_chars_max: 255,
             idempotency_valid_s: 24 * 3600,
             live_jobs_per_team_max: 1_000,

@@ -14,7 +14,11 @@ mod gate;
 mod health;
 mod idempotency;
 mod import;
+mod job_attempts;
+mod job_changes;
 mod job_events;
+mod job_labels;
+mod job_list;
 mod job_requests;
 mod job_views;
 mod jobs;
@@ -101,6 +105,9 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(me::routes())
         .merge(admin::routes())
         .merge(jobs::routes())
+        .merge(job_list::routes())
+        .merge(job_changes::routes())
+        .merge(job_attempts::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())
         .merge(contests::routes())

@@ -16,7 +16,7 @@ use super::{
     error::ApiError,
     idempotency::{self, IdempotencyKey},
     import::{column_map, read_file},
-    job_requests::is_name,
+    job_labels::is_name,
     page::{Page, PageQuery, page_items, read_cursor},
     params::{Id, Query},
     respond::RequestId,

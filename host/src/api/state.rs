@@ -8,6 +8,7 @@ use super::{limits::ApiConfig, planner::Planner};
 use crate::{
     catalog::{contests::ContestBook, limits::CatalogLimits},
     db::{Db, artifacts::ArtifactStore},
+    jobs::outlook::Outlooks,
     plugins::PluginRuntime,
 };
 
@@ -25,6 +26,8 @@ pub struct ApiParts {
     pub contests: Arc<ContestBook>,
     /// What an imported file may be.
     pub catalog: CatalogLimits,
+    /// What is foreseen for live jobs.
+    pub outlooks: Outlooks,
     /// What is accepted at most.
     pub config: ApiConfig,
 }
@@ -87,6 +90,12 @@ impl ApiState {
     #[must_use]
     pub fn catalog(&self) -> &CatalogLimits {
         &self.0.parts.catalog
+    }
+
+    /// What is foreseen for live jobs.
+    #[must_use]
+    pub fn outlooks(&self) -> &Outlooks {
+        &self.0.parts.outlooks
     }
 
     /// What is accepted at most.

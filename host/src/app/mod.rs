@@ -15,7 +15,7 @@ use crate::{
     catalog::ContestBook,
     config::{Config, Role},
     db::{Db, artifacts::ArtifactStore},
-    jobs::{Worker, WorkerHandle},
+    jobs::{Worker, WorkerHandle, outlook::Outlooks},
     pipeline::Pipeline,
     plugins::{PluginRuntime, PluginsConfig},
 };
@@ -60,6 +60,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
+    let outlooks = Outlooks::new(db.clone(), &config.jobs);
     let worker = match config.role {
         Role::Api => None,
         Role::All | Role::Worker => {
@@ -74,6 +75,7 @@ pub async fn start(config: Config) -> Result<Running> {
         plugins,
         contests,
         catalog: config.catalog,
+        outlooks,
         config: config.api,
     });
     let (stop_serving, stopped) = oneshot::channel();

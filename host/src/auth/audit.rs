@@ -10,6 +10,8 @@ pub enum Action {
     JobSubmitted,
     /// A job was cancelled.
     JobCancelled,
+    /// A job was renamed or filed under other tags.
+    JobChanged,
     /// The result of a job was read.
     ResultRead,
     /// The draws of a model were read.
@@ -33,6 +35,7 @@ impl Action {
         match self {
             Self::JobSubmitted => "job.submitted",
             Self::JobCancelled => "job.cancelled",
+            Self::JobChanged => "job.changed",
             Self::ResultRead => "job.result_read",
             Self::DrawsRead => "model.draws_read",
             Self::RacesImported => "races.imported",

@@ -229,7 +229,9 @@ const ADVANCE_STAGES: &str = "
     UPDATE stages
     SET tasks_done = tasks_done + CAST(item.value ->> 'done' AS BIGINT),
         progress = progress + CAST(item.value ->> 'progress' AS DOUBLE PRECISION), note = '',
-        state = CASE WHEN tasks_done + CAST(item.value ->> 'done' AS BIGINT) = tasks_total THEN 'succeeded' ELSE state END
+        state = CASE WHEN tasks_done + CAST(item.value ->> 'done' AS BIGINT) = tasks_total THEN 'succeeded' ELSE state END,
+        finished_us = CASE WHEN tasks_done + CAST(item.value ->> 'done' AS BIGINT) = tasks_total
+            THEN (SELECT now_us FROM clock) END
     FROM json_each($1) AS item
     WHERE stages.job_id = item.value ->> 'job' AND stages.ordinal = CAST(item.value ->> 'ordinal' AS BIGINT)";
 
@@ -257,7 +259,7 @@ async fn advance_jobs(tx: &mut WriteTx, jobs: &BTreeMap<JobId, JobGain>) -> Resu
 }
 
 const OPEN_STAGES: &str = "
-    UPDATE stages SET state = 'open' FROM json_each($1) AS item
+    UPDATE stages SET state = 'open', opened_us = (SELECT now_us FROM clock) FROM json_each($1) AS item
     WHERE stages.job_id = item.value ->> 'job' AND stages.ordinal = CAST(item.value ->> 'ordinal' AS BIGINT)";
 const OPEN_TASKS: &str = "
     UPDATE tasks SET state = 'ready' FROM json_each($1) AS item

@@ -65,6 +65,7 @@ pub(super) async fn renew(db: &Db, leases: &[Lease], lease_us: i64) -> Result<Ve
         let is_cancelled = row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some();
         renewed.insert(parse_id::<TaskId>(row, "id", "tasks.id")?, is_cancelled);
     }
+    hear_of(&mut tx, leases).await?;
     tx.commit().await?;
     let answer = |lease: &Lease| match renewed.get(&lease.task) {
         Some(false) => Renewal::Kept,
@@ -78,6 +79,17 @@ pub(super) async fn renew(db: &Db, leases: &[Lease], lease_us: i64) -> Result<Ve
 pub(super) fn listed<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> String {
     let items = leases.into_iter().map(|lease| json!({ "task": lease.task, "epoch": lease.epoch, "job": lease.job }));
     Value::Array(items.collect()).to_string()
+}
+
+const HEAR_OF: &str = "
+    UPDATE attempts SET first_heartbeat_us = (SELECT now_us FROM clock) FROM json_each($1) AS item
+    WHERE attempts.task_id = item.value ->> 'task' AND attempts.lease_epoch = CAST(item.value ->> 'epoch' AS BIGINT)
+        AND attempts.outcome = 'running' AND attempts.first_heartbeat_us IS NULL";
+
+/// Notes the first sign of life of each lease: a task that was claimed and never begun is told from one that runs.
+async fn hear_of(tx: &mut WriteTx, leases: &[Lease]) -> Result<(), JobsError> {
+    sqlx::query(HEAR_OF).bind(listed(leases)).execute(&mut **tx).await?;
+    Ok(())
 }
 
 const LOCK_JOBS: &str = "
@@ -129,6 +141,7 @@ pub(super) async fn report(db: &Db, lease: &Lease, report: &Report) -> Result<()
         advance(&mut tx, lease, held.progress, *fraction, note).await?;
         append_progress(&mut tx, lease).await?;
     }
+    hear_of(&mut tx, std::slice::from_ref(lease)).await?;
     for (level, message) in &report.lines {
         let data = json!({ "level": level, "message": message, "task": lease.task });
         events::append(&mut tx, &lease.job, EventKind::Log, &data).await?;

@@ -1,13 +1,14 @@
-//! Listing a team's jobs, newest first, page by page.
+//! Listing a team's jobs, newest first, page by page, by what they are and what they are filed under.
 
 use std::collections::HashMap;
 
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 
 use super::{
     claim::parse_id,
     error::JobsError,
-    query::{JobRow, StageRow, read_job, read_stage},
+    query::{JobRow, StageRow, job_columns, read_job, read_stage, stage_columns},
 };
 use crate::{
     db::Db,
@@ -17,13 +18,21 @@ use crate::{
     },
 };
 
-/// Which jobs of a team to list.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// Which jobs of a team to list; a job has to be all of it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct JobFilter {
-    /// Only of this kind.
+    /// Of this kind.
     pub kind: Option<JobKind>,
-    /// Only in this state.
+    /// In this state.
     pub state: Option<JobState>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Of exactly this name.
+    pub name: Option<String>,
+    /// Submitted then or later, in microseconds since 1970-01-01 UTC.
+    pub created_from_us: Option<i64>,
+    /// Submitted before then, in microseconds since 1970-01-01 UTC.
+    pub created_before_us: Option<i64>,
 }
 
 /// The last job of a page; the next page starts after it. Jobs that arrive meanwhile do not shift it.
@@ -44,16 +53,6 @@ pub struct JobPage {
     pub next: Option<JobCursor>,
 }
 
-const LIST: &str = "
-    SELECT id, team_id, key_id, kind, name, spec, state, cancel_requested_us, deadline_s, priority, created_us, started_us,
-        finished_us, progress, components, problem, (SELECT now_us FROM clock) AS now_us
-    FROM jobs
-    WHERE team_id = $1
-        AND (CAST($2 AS TEXT) IS NULL OR kind = $2)
-        AND (CAST($3 AS TEXT) IS NULL OR state = $3)
-        AND (CAST($4 AS BIGINT) IS NULL OR (created_us, id) < ($4, $5))
-    ORDER BY created_us DESC, id DESC LIMIT $6";
-
 /// A page of a team's jobs after `after`, at most `limit` (at least 1) of them.
 ///
 /// # Errors
@@ -61,22 +60,23 @@ const LIST: &str = "
 pub async fn list(
     db: &Db,
     team: &TeamId,
-    filter: JobFilter,
+    filter: &JobFilter,
     after: Option<&JobCursor>,
     limit: u32,
 ) -> Result<JobPage, JobsError> {
     let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
     // One more than asked for tells whether there is a next page.
     let asked = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
-    let rows = sqlx::query(LIST)
-        .bind(team.as_str())
-        .bind(filter.kind.map(JobKind::as_str))
-        .bind(filter.state.map(JobState::as_str))
-        .bind(after.map(|cursor| cursor.created_us))
-        .bind(after.map(|cursor| cursor.id.as_str()))
-        .bind(asked)
-        .fetch_all(db.read())
-        .await?;
+    let statement = Statement::of(team, filter, after, asked);
+    // Safe: put together from the constants of this file.
+    let mut query = sqlx::query(AssertSqlSafe(statement.text));
+    for value in statement.values {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+        };
+    }
+    let rows = query.fetch_all(db.read()).await?;
     let has_more = rows.len() > limit;
     let mut jobs = rows.iter().take(limit).map(read_job).collect::<Result<Vec<_>, _>>()?;
     attach_stages(db, &mut jobs).await?;
@@ -85,9 +85,75 @@ pub async fn list(
     Ok(JobPage { jobs, next })
 }
 
-const STAGES_OF: &str = "
-    SELECT job_id, name, state, tasks_total, tasks_done, progress, note FROM stages
-    WHERE job_id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY job_id, ordinal";
+/// A statement that names only the conditions it has: `$2 IS NULL OR kind = $2` would be one text for all lists, and the index
+/// of a filter would never be used.
+struct Statement<'a> {
+    text: String,
+    values: Vec<Value<'a>>,
+}
+
+enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+/// The table that a list is read from in the order of its index, and its columns.
+struct Source {
+    tables: &'static str,
+    team: &'static str,
+    created: &'static str,
+    job: &'static str,
+}
+
+const ALL: Source = Source { tables: "jobs", team: "jobs.team_id", created: "jobs.created_us", job: "jobs.id" };
+const TAGGED: Source = Source {
+    tables: "job_tags JOIN jobs ON jobs.id = job_tags.job_id",
+    team: "job_tags.team_id",
+    created: "job_tags.created_us",
+    job: "job_tags.job_id",
+};
+
+impl<'a> Statement<'a> {
+    fn of(team: &'a TeamId, filter: &'a JobFilter, after: Option<&'a JobCursor>, limit: i64) -> Self {
+        let Source { tables, team: owner, created, job } = if filter.tag.is_some() { TAGGED } else { ALL };
+        let text = format!(concat!("SELECT ", job_columns!(), " FROM {} WHERE TRUE"), tables);
+        let mut statement = Self { text, values: Vec::new() };
+        let conditions = [
+            (owner, "=", Some(Value::Text(team.as_str()))),
+            ("job_tags.tag", "=", filter.tag.as_deref().map(Value::Text)),
+            ("jobs.kind", "=", filter.kind.map(|kind| Value::Text(kind.as_str()))),
+            ("jobs.state", "=", filter.state.map(|state| Value::Text(state.as_str()))),
+            ("jobs.name", "=", filter.name.as_deref().map(Value::Text)),
+            (created, ">=", filter.created_from_us.map(Value::Number)),
+            (created, "<", filter.created_before_us.map(Value::Number)),
+        ];
+        for (column, relation, value) in conditions {
+            if let Some(value) = value {
+                statement.push(&format!(" AND {column} {relation} "), value);
+            }
+        }
+        if let Some(cursor) = after {
+            statement.push(&format!(" AND ({created}, {job}) < ("), Value::Number(cursor.created_us));
+            statement.push(", ", Value::Text(cursor.id.as_str()));
+            statement.text.push(')');
+        }
+        statement.push(&format!(" ORDER BY {created} DESC, {job} DESC LIMIT "), Value::Number(limit));
+        statement
+    }
+
+    /// Adds some text and the next value's place after it.
+    fn push(&mut self, text: &str, value: Value<'a>) {
+        self.values.push(value);
+        self.text.push_str(text);
+        self.text.push_str(&format!("${}", self.values.len()));
+    }
+}
+
+const STAGES_OF: &str = concat!(
+    "SELECT stages.job_id, ",
+    stage_columns!(),
+    " FROM stages WHERE job_id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY job_id, ordinal"
+);
 
 /// One query for all jobs of the page.
 async fn attach_stages(db: &Db, jobs: &mut [JobRow]) -> Result<(), JobsError> {

@@ -6,6 +6,7 @@
 
 pub mod admission;
 mod attempt;
+pub mod attempts;
 mod batch;
 pub mod cancel;
 mod claim;
@@ -15,11 +16,15 @@ mod dispatch;
 mod error;
 pub mod events;
 mod finish;
+mod fleet;
+mod forecast;
 mod heartbeat;
 mod lease;
 mod limits;
 pub mod list;
 mod load;
+pub mod outlook;
+mod pace;
 pub mod query;
 mod reconcile;
 pub mod rerun;
@@ -29,10 +34,13 @@ mod settle;
 mod share;
 pub mod state;
 pub mod submit;
+pub mod tags;
+mod task_times;
 pub mod worker;
 
 pub use context::{LogLevel, TaskContext};
 pub use error::JobsError;
+pub use forecast::{Outlook, Span};
 pub use limits::{JobsConfig, TASKS_PER_JOB_MAX};
 pub use runner::{ClaimedTask, TaskFailure, TaskOutput, TaskRunner};
 pub use submit::{NewJob, NewStage};

@@ -5,16 +5,16 @@ use serde_json::Value;
 use sqlx::Row as _;
 
 use super::{
+    attempts::{self, AttemptRow},
     claim::{parse_id, read_json, read_kind, small},
     error::JobsError,
     lease::unfinished,
-    limits::ATTEMPTS_SHOWN_MAX,
-    state::{AttemptOutcome, StageState},
+    state::StageState,
 };
 use crate::{
     db::{Connection, Db, Row},
     domain::{
-        ids::{JobId, KeyId, TaskId, TeamId},
+        ids::{JobId, KeyId, TeamId},
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
@@ -39,6 +39,8 @@ pub struct JobRow {
     pub spec: Value,
     /// A name for people.
     pub name: Option<String>,
+    /// What its team files it under.
+    pub tags: Vec<String>,
     /// How long it may run, in seconds.
     pub deadline_s: Option<u64>,
     /// Orders the team's own jobs: higher ones are claimed first.
@@ -51,10 +53,14 @@ pub struct JobRow {
     pub started_us: Option<i64>,
     /// When it ended.
     pub finished_us: Option<i64>,
+    /// How long it waited for its first worker, or has so far.
+    pub wait_us: i64,
+    /// How long it ran, or has so far; `None` before its first claim.
+    pub run_us: Option<i64>,
+    /// Signs of life of its workers; empty in lists.
+    pub pulse: Pulse,
     /// 0..=1; 1 exactly when it succeeded or is partial.
     pub progress: f64,
-    /// Estimated seconds until it ends; `None` while there is too little to go by, and after the end.
-    pub eta_s: Option<f64>,
     /// Its stages, in order.
     pub stages: Vec<StageRow>,
     /// Why it failed.
@@ -63,6 +69,15 @@ pub struct JobRow {
     pub components: Vec<Component>,
     /// Attempts that did not go well, newest first, at most 100. Empty in lists.
     pub failed_attempts: Vec<AttemptRow>,
+}
+
+/// What is known of the workers of a job beside their claims.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Pulse {
+    /// The first sign of life: a heartbeat or a report.
+    pub first_heartbeat_us: Option<i64>,
+    /// For how long the running task that has given none since its claim has been claimed; the longest of them, in microseconds.
+    pub unheard_us: Option<i64>,
 }
 
 /// A stage of a job.
@@ -80,29 +95,12 @@ pub struct StageRow {
     pub progress: f64,
     /// What it did last, as its tasks put it.
     pub note: String,
-}
-
-/// One attempt at one task.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AttemptRow {
-    /// The task.
-    pub task: TaskId,
-    /// Name of its stage.
-    pub stage: String,
-    /// Its position in the stage.
-    pub index: u32,
-    /// The lease epoch: numbers the attempts of a task, releases included.
-    pub lease_epoch: u64,
-    /// Who ran it.
-    pub worker: String,
-    /// When it was claimed.
-    pub started_us: i64,
-    /// When it ended.
+    /// When its tasks could first be claimed.
+    pub opened_us: Option<i64>,
+    /// When the first of them was.
+    pub claimed_us: Option<i64>,
+    /// When the last of them was done, or the job ended during the stage.
     pub finished_us: Option<i64>,
-    /// How it ended.
-    pub outcome: AttemptOutcome,
-    /// Why, where it did not go well.
-    pub problem: Option<Problem>,
 }
 
 /// The result of a job.
@@ -118,10 +116,25 @@ pub struct JobResult {
     pub problem: Option<Problem>,
 }
 
-const GET: &str = "
-    SELECT id, team_id, key_id, kind, name, spec, state, cancel_requested_us, deadline_s, priority, created_us, started_us,
-        finished_us, progress, components, problem, (SELECT now_us FROM clock) AS now_us
-    FROM jobs WHERE id = $1";
+/// What [`read_job`] reads.
+macro_rules! job_columns {
+    () => {
+        "jobs.id, jobs.team_id, jobs.key_id, jobs.kind, jobs.name, jobs.tags, jobs.spec, jobs.state, jobs.cancel_requested_us,
+        jobs.deadline_s, jobs.priority, jobs.created_us, jobs.started_us, jobs.finished_us, jobs.progress, jobs.components,
+        jobs.problem, (SELECT now_us FROM clock) AS now_us"
+    };
+}
+/// What [`read_stage`] reads. Stages follow each other, so the first claim after the opening of a stage was of one of its tasks.
+macro_rules! stage_columns {
+    () => {
+        "stages.name, stages.state, stages.tasks_total, stages.tasks_done, stages.progress, stages.note, stages.opened_us,
+        stages.finished_us, (SELECT MIN(attempts.started_us) FROM attempts
+            WHERE attempts.job_id = stages.job_id AND attempts.started_us >= stages.opened_us) AS claimed_us"
+    };
+}
+pub(super) use {job_columns, stage_columns};
+
+const GET: &str = concat!("SELECT ", job_columns!(), " FROM jobs WHERE jobs.id = $1");
 
 /// A job with its stages and the attempts that did not go well.
 ///
@@ -135,7 +148,8 @@ pub async fn get(db: &Db, job: &JobId) -> Result<JobRow, JobsError> {
     let mut found = read_job(&row)?;
     let stages = sqlx::query(STAGES).bind(job.as_str()).fetch_all(&mut *snapshot).await?;
     found.stages = stages.iter().map(read_stage).collect::<Result<_, _>>()?;
-    found.failed_attempts = failed_attempts(&mut snapshot, job).await?;
+    found.failed_attempts = attempts::failed(&mut snapshot, job).await?;
+    found.pulse = pulse(&mut snapshot, job).await?;
     if found.state == JobState::Queued {
         let ahead = sqlx::query_scalar(QUEUED_AHEAD).bind(job.as_str()).fetch_one(&mut *snapshot).await?;
         found.queued_ahead = Some(small(ahead));
@@ -149,8 +163,21 @@ const QUEUED_AHEAD: &str = "
     WHERE own.id = $1 AND ahead.state = 'queued'
         AND (-ahead.priority, ahead.created_us, ahead.id) < (-own.priority, own.created_us, own.id)";
 
-const STAGES: &str = "
-    SELECT name, state, tasks_total, tasks_done, progress, note FROM stages WHERE job_id = $1 ORDER BY ordinal";
+const STAGES: &str = concat!("SELECT ", stage_columns!(), " FROM stages WHERE job_id = $1 ORDER BY ordinal");
+
+const PULSE: &str = "
+    SELECT
+        (SELECT first_heartbeat_us FROM attempts WHERE job_id = $1 AND first_heartbeat_us IS NOT NULL
+            ORDER BY started_us LIMIT 1) AS first_heartbeat_us,
+        (SELECT (SELECT now_us FROM clock) - MIN(attempts.started_us)
+            FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.lease_epoch = tasks.lease_epoch
+            WHERE tasks.job_id = $1 AND tasks.state = 'running' AND attempts.first_heartbeat_us IS NULL) AS unheard_us";
+
+async fn pulse(snapshot: &mut Connection, job: &JobId) -> Result<Pulse, JobsError> {
+    let row = sqlx::query(PULSE).bind(job.as_str()).fetch_one(&mut *snapshot).await?;
+    let unheard_us: Option<i64> = row.try_get("unheard_us")?;
+    Ok(Pulse { first_heartbeat_us: row.try_get("first_heartbeat_us")?, unheard_us: unheard_us.map(|us| us.max(0)) })
+}
 
 const STATE: &str = "SELECT state FROM jobs WHERE id = $1";
 
@@ -181,45 +208,7 @@ pub async fn result(db: &Db, job: &JobId) -> Result<JobResult, JobsError> {
     })
 }
 
-const FAILED_ATTEMPTS: &str = "
-    SELECT attempts.task_id, stages.name AS stage_name, tasks.position, attempts.lease_epoch, attempts.worker,
-        attempts.started_us, attempts.finished_us, attempts.outcome, attempts.problem
-    FROM attempts
-    JOIN tasks ON tasks.id = attempts.task_id
-    JOIN stages ON stages.job_id = tasks.job_id AND stages.ordinal = tasks.stage
-    WHERE attempts.job_id = $1 AND attempts.outcome NOT IN ('running', 'succeeded')
-    ORDER BY attempts.started_us DESC, attempts.task_id, attempts.lease_epoch DESC LIMIT $2";
-
-async fn failed_attempts(snapshot: &mut Connection, job: &JobId) -> Result<Vec<AttemptRow>, JobsError> {
-    let rows =
-        sqlx::query(FAILED_ATTEMPTS).bind(job.as_str()).bind(ATTEMPTS_SHOWN_MAX).fetch_all(&mut *snapshot).await?;
-    rows.iter().map(read_attempt).collect()
-}
-
-const ATTEMPTS: &str = "
-    SELECT attempts.task_id, stages.name AS stage_name, tasks.position, attempts.lease_epoch, attempts.worker,
-        attempts.started_us, attempts.finished_us, attempts.outcome, attempts.problem
-    FROM attempts
-    JOIN tasks ON tasks.id = attempts.task_id
-    JOIN stages ON stages.job_id = tasks.job_id AND stages.ordinal = tasks.stage
-    WHERE attempts.job_id = $1
-    ORDER BY attempts.started_us, attempts.task_id, attempts.lease_epoch LIMIT $2 OFFSET $3";
-
-/// All attempts of a job, oldest first, a page of them.
-///
-/// # Errors
-/// [`JobsError::Db`] where the database fails.
-pub async fn attempts(db: &Db, job: &JobId, limit: u32, offset: u32) -> Result<Vec<AttemptRow>, JobsError> {
-    let rows = sqlx::query(ATTEMPTS)
-        .bind(job.as_str())
-        .bind(i64::from(limit))
-        .bind(i64::from(offset))
-        .fetch_all(db.read())
-        .await?;
-    rows.iter().map(read_attempt).collect()
-}
-
-/// A job from the columns of [`GET`], without stages and attempts.
+/// A job from [`job_columns`], without stages, attempts and pulse.
 pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
     let state = read_state(row)?;
     let key: Option<&str> = row.try_get("key_id")?;
@@ -227,7 +216,9 @@ pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
     let deadline_s: Option<i64> = row.try_get("deadline_s")?;
     let progress: f64 = row.try_get("progress")?;
     let progress = if matches!(state, JobState::Succeeded | JobState::Partial) { 1.0 } else { unfinished(progress) };
-    let now_us: i64 = row.try_get("now_us")?;
+    let created_us: i64 = row.try_get("created_us")?;
+    let finished_us: Option<i64> = row.try_get("finished_us")?;
+    let last_us = finished_us.unwrap_or(row.try_get("now_us")?);
     Ok(JobRow {
         id: parse_id(row, "id", "jobs.id")?,
         team: parse_id(row, "team_id", "jobs.team_id")?,
@@ -237,28 +228,22 @@ pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
         cancel_requested: row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some(),
         spec: read_json(row, "spec", "jobs.spec")?,
         name: row.try_get("name")?,
+        tags: read_tags(row)?,
         deadline_s: deadline_s.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
         priority: row.try_get("priority")?,
         queued_ahead: None,
-        created_us: row.try_get("created_us")?,
+        created_us,
         started_us,
-        finished_us: row.try_get("finished_us")?,
+        finished_us,
+        wait_us: (started_us.unwrap_or(last_us) - created_us).max(0),
+        run_us: started_us.map(|started_us| (last_us - started_us).max(0)),
+        pulse: Pulse::default(),
         progress,
-        eta_s: if state == JobState::Running { eta_s(started_us, now_us, progress) } else { None },
         stages: Vec::new(),
         problem: read_problem(row, "jobs.problem")?,
         components: read_components(row)?,
         failed_attempts: Vec::new(),
     })
-}
-
-/// Below this much progress an estimate would be noise.
-const PROGRESS_FOR_ETA_MIN: f64 = 0.02;
-
-/// What remains at the average speed so far: `elapsed * (1 - progress) / progress`, in seconds.
-fn eta_s(started_us: Option<i64>, now_us: i64, progress: f64) -> Option<f64> {
-    let elapsed_s = (now_us - started_us?).max(0) as f64 / 1e6;
-    (progress >= PROGRESS_FOR_ETA_MIN).then(|| elapsed_s * (1.0 - progress) / progress)
 }
 
 pub(super) fn read_stage(row: &Row) -> Result<StageRow, JobsError> {
@@ -272,23 +257,9 @@ pub(super) fn read_stage(row: &Row) -> Result<StageRow, JobsError> {
         tasks_done: small(row.try_get("tasks_done")?),
         progress: (progress / f64::from(tasks_total.max(1))).clamp(0.0, 1.0),
         note: row.try_get("note")?,
-    })
-}
-
-fn read_attempt(row: &Row) -> Result<AttemptRow, JobsError> {
-    let outcome: &str = row.try_get("outcome")?;
-    let lease_epoch: i64 = row.try_get("lease_epoch")?;
-    Ok(AttemptRow {
-        task: parse_id(row, "task_id", "attempts.task_id")?,
-        stage: row.try_get("stage_name")?,
-        index: small(row.try_get("position")?),
-        lease_epoch: u64::try_from(lease_epoch).unwrap_or(0),
-        worker: row.try_get("worker")?,
-        started_us: row.try_get("started_us")?,
+        opened_us: row.try_get("opened_us")?,
+        claimed_us: row.try_get("claimed_us")?,
         finished_us: row.try_get("finished_us")?,
-        outcome: AttemptOutcome::from_name(outcome)
-            .ok_or_else(|| JobsError::unreadable("attempts.outcome", outcome))?,
-        problem: read_problem(row, "attempts.problem")?,
     })
 }
 
@@ -302,19 +273,12 @@ fn read_components(row: &Row) -> Result<Vec<Component>, JobsError> {
     serde_json::from_str(text).map_err(|error| JobsError::unreadable("jobs.components", error))
 }
 
-fn read_problem(row: &Row, what: &'static str) -> Result<Option<Problem>, JobsError> {
-    let text: Option<&str> = row.try_get("problem")?;
-    text.map(serde_json::from_str).transpose().map_err(|error| JobsError::unreadable(what, error))
+pub(super) fn read_tags(row: &Row) -> Result<Vec<String>, JobsError> {
+    let text: &str = row.try_get("tags")?;
+    serde_json::from_str(text).map_err(|error| JobsError::unreadable("jobs.tags", error))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_estimate_waits_until_there_is_something_to_go_by() {
-        assert_eq!(eta_s(None, 10, 0.5), None);
-        assert_eq!(eta_s(Some(0), 10_000_000, 0.01), None);
-        assert_eq!(eta_s(Some(0), 10_000_000, 0.25), Some(30.0));
-    }
+pub(super) fn read_problem(row: &Row, what: &'static str) -> Result<Option<Problem>, JobsError> {
+    let text: Option<&str> = row.try_get("problem")?;
+    text.map(serde_json::from_str).transpose().map_err(|error| JobsError::unreadable(what, error))
 }

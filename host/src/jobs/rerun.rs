@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use super::{
     claim::{parse_id, read_json, read_kind},
     error::JobsError,
+    query::read_tags,
     submit::{NewJob, NewStage},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     domain::ids::{JobId, KeyId},
 };
 
-const JOB: &str = "SELECT team_id, kind, name, spec, deadline_s, priority FROM jobs WHERE id = $1";
+const JOB: &str = "SELECT team_id, kind, name, tags, spec, deadline_s, priority FROM jobs WHERE id = $1";
 const STAGES: &str = "SELECT name, weight FROM stages WHERE job_id = $1 ORDER BY ordinal";
 const TASKS: &str = "SELECT stage, input FROM tasks WHERE job_id = $1 ORDER BY stage, position";
 
@@ -46,6 +47,7 @@ pub async fn plan_of(db: &Db, job: &JobId, key: KeyId) -> Result<NewJob, JobsErr
         kind: read_kind(&row)?,
         spec: read_json(&row, "spec", "jobs.spec")?,
         name: row.try_get("name")?,
+        tags: read_tags(&row)?,
         stages: planned,
         deadline_s: deadline_s.and_then(|seconds| u64::try_from(seconds).ok()),
         priority: row.try_get("priority")?,

@@ -139,7 +139,9 @@ async fn close_tasks(tx: &mut WriteTx, job: &JobId) -> Result<(), JobsError> {
 }
 
 const CLOSE_STAGES: &str = "
-    UPDATE stages SET state = CASE WHEN state = 'open' AND $2 = 'failed' THEN 'failed' ELSE 'cancelled' END
+    UPDATE stages
+    SET state = CASE WHEN state = 'open' AND $2 = 'failed' THEN 'failed' ELSE 'cancelled' END,
+        finished_us = CASE WHEN state = 'open' THEN (SELECT now_us FROM clock) END
     WHERE job_id = $1 AND state IN ('waiting', 'open')";
 
 async fn close_stages(tx: &mut WriteTx, job: &JobId, state: JobState) -> Result<(), JobsError> {

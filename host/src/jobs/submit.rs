@@ -7,6 +7,7 @@ use super::{
     error::JobsError,
     events::{self, NewEvent},
     limits::TASKS_PER_JOB_MAX,
+    tags,
 };
 use crate::{
     db::{Db, Hint, WriteTx},
@@ -29,6 +30,8 @@ pub struct NewJob {
     pub spec: Value,
     /// A name for people.
     pub name: Option<String>,
+    /// What its team files it under; each at most once.
+    pub tags: Vec<String>,
     /// What is to be done, in order. The last stage has one task.
     pub stages: Vec<NewStage>,
     /// The longest it may run, from its first claim, in seconds.
@@ -54,7 +57,8 @@ impl NewJob {
 pub struct NewStage {
     /// Unique within the job.
     pub name: String,
-    /// Its share of the job's time, relative to the other stages. Positive.
+    /// Its work, in any unit that is the same for this stage of all jobs of the kind: its share of the job's progress, and what
+    /// forecasts scale past times by. Positive.
     pub weight: f64,
     /// One input per task. At least one.
     pub tasks: Vec<Value>,
@@ -122,6 +126,7 @@ pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Resul
     insert_jobs(tx, new).await?;
     insert_stages(tx, new).await?;
     insert_tasks(tx, new).await?;
+    tags::enter(tx, new.iter().map(|(id, job)| (*id, &job.tags[..]))).await?;
     let queued: Vec<_> = new.iter().map(|(id, _)| NewEvent::state(id, JobState::Queued)).collect();
     events::append_all(tx, &queued).await?;
     tx.hint(Hint::TaskReady);
@@ -130,10 +135,10 @@ pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Resul
 
 /// The time grows by a microsecond within the list: jobs that are stored together still have an order.
 const INSERT_JOBS: &str = "
-    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, created_us)
+    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, tags, created_us)
     SELECT item.value ->> 'id', item.value ->> 'team', item.value ->> 'key', item.value ->> 'kind', item.value ->> 'name',
         item.value ->> 'spec', 'queued', CAST(item.value ->> 'deadline_s' AS BIGINT),
-        CAST(item.value ->> 'priority' AS BIGINT), item.value ->> 'plan_hash',
+        CAST(item.value ->> 'priority' AS BIGINT), item.value ->> 'plan_hash', item.value ->> 'tags',
         (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
     FROM json_each($1) AS item";
 
@@ -150,6 +155,7 @@ async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), 
             "deadline_s": job.deadline_s.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
             "priority": job.priority,
             "plan_hash": job.plan_hash(),
+            "tags": json!(job.tags).to_string(),
         })
     });
     let rows: Vec<_> = rows.collect();
@@ -163,9 +169,11 @@ async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), 
 }
 
 const INSERT_STAGES: &str = "
-    INSERT INTO stages (job_id, ordinal, name, weight, state, tasks_total)
+    INSERT INTO stages (job_id, ordinal, name, weight, state, tasks_total, opened_us)
     SELECT item.value ->> 'job', CAST(item.value ->> 'ordinal' AS BIGINT), item.value ->> 'name',
-        CAST(item.value ->> 'weight' AS DOUBLE PRECISION), item.value ->> 'state', CAST(item.value ->> 'tasks' AS BIGINT)
+        CAST(item.value ->> 'weight' AS DOUBLE PRECISION), item.value ->> 'state', CAST(item.value ->> 'tasks' AS BIGINT),
+        CASE WHEN item.value ->> 'state' = 'open'
+            THEN (SELECT created_us FROM jobs WHERE jobs.id = item.value ->> 'job') END
     FROM json_each($1) AS item";
 
 async fn insert_stages(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {

@@ -18,11 +18,12 @@ use super::{
     dispatch,
     error::JobsError,
     finish::{Outcome, Recorded},
-    heartbeat,
+    fleet, heartbeat,
     limits::{BATCH_MAX, JobsConfig},
     reconcile,
     runner::TaskRunner,
     running::{RunningTasks, Stop},
+    task_times,
 };
 use crate::{
     db::{Db, Hint, artifacts::ArtifactStore},
@@ -105,6 +106,7 @@ impl Worker {
         let companions = vec![
             tokio::spawn(pass_on_hints(shared.clone())).abort_handle(),
             tokio::spawn(reconcile_forever(shared.clone())).abort_handle(),
+            tokio::spawn(observe_forever(shared.clone())).abort_handle(),
         ];
         let (alive_sender, alive) = watch::channel(0);
         let mut handle = WorkerHandle { shared, threads: Vec::new(), alive, companions };
@@ -227,6 +229,24 @@ async fn reconcile_forever(shared: Arc<Shared>) {
                 "the reconciler moved jobs on"
             ),
             Err(error) => tracing::warn!(error = %error, "the reconciler could not finish its round"),
+        }
+    }
+}
+
+/// Pause between two notices of this process to those who forecast.
+const OBSERVE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Tells what forecasts stand on: that these workers are there, and what tasks took.
+async fn observe_forever(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(OBSERVE_PAUSE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = fleet::announce(&shared.db, shared.config.worker_count()).await {
+            tracing::warn!(error = %error, "this process could not announce its workers, forecasts leave them out");
+        }
+        if let Err(error) = task_times::learn(&shared.db).await {
+            tracing::warn!(error = %error, "nothing was learned from the jobs that have ended, trying again");
         }
     }
 }

@@ -75,7 +75,17 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
         let stages = vec![NewStage { name: "only".to_owned(), weight: 1.0, tasks: vec![json!({})] }];
         let team = server.theirs.team.id.clone();
         let kind = crate::domain::job::JobKind::Calibrate;
-        let job = NewJob { team, key: None, kind, spec: json!({}), name: None, stages, deadline_s: None, priority: 0 };
+        let job = NewJob {
+            team,
+            key: None,
+            kind,
+            spec: json!({}),
+            name: None,
+            tags: Vec::new(),
+            stages,
+            deadline_s: None,
+            priority: 0,
+        };
         jobs::submit::submit(server.state.db(), job).await.unwrap()
     };
     let unknown = JobId::random();

@@ -26,7 +26,7 @@ use crate::{
     catalog::{contests::ContestBook, limits::CatalogLimits},
     db::{Db, DbConfig, artifacts::ArtifactStore},
     domain::{ids::TeamId, problem::Problem, spec::JobSpec},
-    jobs::NewStage,
+    jobs::{JobsConfig, NewStage, outlook::Outlooks},
     plugins::{PluginLimits, PluginRuntime, PluginsConfig},
 };
 
@@ -100,6 +100,7 @@ impl Server {
             limits: PluginLimits::default(),
         });
         let state = ApiState::new(ApiParts {
+            outlooks: Outlooks::new(db.clone(), &JobsConfig::default()),
             db,
             artifacts,
             planner: Arc::new(OneTask),

@@ -59,6 +59,16 @@ macro_rules! behaviours {
                 pages_hold_every_job_once_newest_first,
                 a_list_shows_one_team_and_what_the_filter_lets_through,
             }
+            history {
+                every_filter_finds_its_jobs_page_by_page_newest_first,
+                a_job_is_found_under_its_new_tags_and_name_only,
+                every_phase_has_its_time,
+                a_stage_that_was_cut_short_has_an_end_and_later_ones_have_none,
+                attempts_are_paged_oldest_first_and_none_is_left_out,
+                what_ended_jobs_took_says_what_queued_ones_will,
+                a_job_that_fails_teaches_nothing,
+                the_outlook_is_of_the_whole_queue_in_the_order_of_the_claims,
+            }
             worker {
                 stages_see_the_outputs_of_earlier_ones_in_order,
                 outputs_of_an_unknown_stage_are_a_fatal_problem,

@@ -103,6 +103,7 @@ async fn submit_one(db: &Db) -> JobId {
         kind: JobKind::Simulate,
         spec: json!({}),
         name: None,
+        tags: Vec::new(),
         stages,
         deadline_s: None,
         priority: 0,

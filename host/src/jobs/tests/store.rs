@@ -82,6 +82,7 @@ impl Store {
             kind: JobKind::Simulate,
             spec: json!({ "seed": 7 }),
             name: Some("a test".to_owned()),
+            tags: Vec::new(),
             stages: stages.collect(),
             deadline_s: None,
             priority: 0,

@@ -1,0 +1,171 @@
+//! The outlook of live jobs: reads the queue and what past jobs took, and has it played forward.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::Row as _;
+use tokio::sync::Mutex;
+
+use super::{
+    claim::{parse_id, small},
+    error::JobsError,
+    fleet,
+    forecast::{self, Job, Outlook, Queue, Stage, Team},
+    limits::JobsConfig,
+    task_times::TaskTimes,
+};
+use crate::{
+    db::{Connection, Db, Row},
+    domain::ids::JobId,
+};
+
+/// Rows of stages that an outlook reads; a longer queue has none.
+const STAGES_MAX: usize = 50_000;
+/// An outlook is kept for so many times as long as it took to make: looking ahead never takes more than a tenth of the time.
+const KEPT_TIMES: u32 = 9;
+/// A stage's own speed says nothing before this share of it is done.
+const SHARE_SEEN_MIN: f64 = 0.02;
+
+/// Outlooks of all live jobs, made when somebody asks and kept for moments.
+#[derive(Debug)]
+pub struct Outlooks {
+    db: Db,
+    running_per_team_max: u32,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    outlooks: Arc<HashMap<JobId, Outlook>>,
+    until: Instant,
+}
+
+impl Outlooks {
+    /// Outlooks of the jobs in this database, as workers with these settings will claim them.
+    #[must_use]
+    pub fn new(db: Db, config: &JobsConfig) -> Self {
+        let running_per_team_max = match config.running_per_team_max {
+            0 => u32::MAX,
+            most => most,
+        };
+        Self { db, running_per_team_max, kept: Mutex::new(None) }
+    }
+
+    /// The outlooks of all live jobs, those of `jobs` among them unless they have ended.
+    ///
+    /// # Errors
+    /// [`JobsError::Db`] where the database fails.
+    pub async fn of(&self, jobs: &[JobId]) -> Result<Arc<HashMap<JobId, Outlook>>, JobsError> {
+        // Held while it is made: who comes meanwhile waits for this one instead of making another.
+        let mut kept = self.kept.lock().await;
+        let fresh = kept.as_ref().filter(|kept| Instant::now() < kept.until);
+        if let Some(fresh) = fresh.filter(|kept| jobs.iter().all(|job| kept.outlooks.contains_key(job))) {
+            return Ok(fresh.outlooks.clone());
+        }
+        let started = Instant::now();
+        let outlooks = Arc::new(self.look().await?);
+        let until = Instant::now() + started.elapsed().min(Duration::from_secs(1)) * KEPT_TIMES;
+        *kept = Some(Kept { outlooks: outlooks.clone(), until });
+        Ok(outlooks)
+    }
+
+    async fn look(&self) -> Result<HashMap<JobId, Outlook>, JobsError> {
+        let mut snapshot = self.db.snapshot().await?;
+        let read = read(&mut snapshot, self.running_per_team_max).await?;
+        snapshot.rollback().await?;
+        let Some((ids, queue)) = read else { return Ok(HashMap::new()) };
+        // Up to ten milliseconds of work: not on a thread that answers requests.
+        let outlooks = tokio::task::spawn_blocking(move || forecast::outlooks(&queue)).await.unwrap_or_default();
+        Ok(ids.into_iter().zip(outlooks).collect())
+    }
+}
+
+const LIVE: &str = "
+    SELECT jobs.id, jobs.team_id, jobs.kind, jobs.state AS job_state, stages.name, stages.weight, stages.tasks_total,
+        stages.tasks_done, stages.progress, stages.state, (SELECT now_us FROM clock) AS now_us,
+        CASE WHEN stages.state = 'open' THEN (
+            SELECT COUNT(*) FROM tasks
+            WHERE tasks.job_id = jobs.id AND tasks.stage = stages.ordinal AND tasks.state = 'running') ELSE 0 END AS running,
+        CASE WHEN stages.state = 'open' THEN (
+            SELECT MIN(attempts.started_us) FROM attempts
+            WHERE attempts.job_id = jobs.id AND attempts.started_us >= stages.opened_us) END AS claimed_us
+    FROM jobs JOIN stages ON stages.job_id = jobs.id
+    WHERE jobs.state IN ('queued', 'running') AND jobs.cancel_requested_us IS NULL AND stages.state IN ('open', 'waiting')
+    ORDER BY jobs.team_id, jobs.priority DESC, jobs.created_us, jobs.id, stages.ordinal LIMIT $1";
+
+/// The live jobs and the queue that they make; `None` where it is too long.
+async fn read(snapshot: &mut Connection, running_max: u32) -> Result<Option<(Vec<JobId>, Queue)>, JobsError> {
+    let rows = sqlx::query(LIVE).bind(STAGES_MAX as i64 + 1).fetch_all(&mut *snapshot).await?;
+    if rows.len() > STAGES_MAX {
+        return Ok(None);
+    }
+    let times = TaskTimes::read(snapshot).await?;
+    let (indexes, teams) = read_teams(snapshot, running_max).await?;
+    let mut queue = Queue { workers: small(fleet::workers(snapshot).await?), teams, jobs: Vec::new() };
+    let mut ids: Vec<JobId> = Vec::new();
+    for row in &rows {
+        let id: JobId = parse_id(row, "id", "jobs.id")?;
+        let team: &str = row.try_get("team_id")?;
+        if ids.last() != Some(&id) {
+            let Some(&team) = indexes.get(team) else { continue };
+            let is_queued = row.try_get::<&str, _>("job_state")? == "queued";
+            queue.jobs.push(Job { team, is_queued, stages: Vec::new() });
+            ids.push(id);
+        }
+        if let Some(job) = queue.jobs.last_mut() {
+            job.stages.push(read_stage(row, &times)?);
+        }
+    }
+    Ok(Some((ids, queue)))
+}
+
+const TEAMS: &str = "
+    SELECT id, weight, running_tasks_max, (SELECT now_us FROM clock) - last_claim_us AS waited_us FROM teams
+    WHERE id IN (SELECT team_id FROM jobs WHERE state IN ('queued', 'running')) ORDER BY id";
+
+async fn read_teams(
+    snapshot: &mut Connection,
+    running_max: u32,
+) -> Result<(HashMap<String, usize>, Vec<Team>), JobsError> {
+    let rows = sqlx::query(TEAMS).fetch_all(&mut *snapshot).await?;
+    let (mut indexes, mut teams) = (HashMap::new(), Vec::new());
+    for row in &rows {
+        indexes.insert(row.try_get("id")?, teams.len());
+        teams.push(Team {
+            weight: row.try_get::<i64, _>("weight")? as f64,
+            waited_s: row.try_get::<i64, _>("waited_us")? as f64 / 1e6,
+            running_max: row.try_get::<Option<i64>, _>("running_tasks_max")?.map_or(running_max, small),
+        });
+    }
+    Ok((indexes, teams))
+}
+
+fn read_stage(row: &Row, times: &TaskTimes) -> Result<Stage, JobsError> {
+    let (team, kind, name): (&str, &str, &str) = (row.try_get("team_id")?, row.try_get("kind")?, row.try_get("name")?);
+    let total = small(row.try_get("tasks_total")?);
+    let done = small(row.try_get("tasks_done")?);
+    let running = small(row.try_get("running")?);
+    let unclaimed = total.saturating_sub(done + running);
+    let progress: f64 = row.try_get("progress")?;
+    // What the tasks that run have done; those that wait for another attempt may have done something too, which is forgotten here.
+    let rest = if running == 0 { 1.0 } else { 1.0 - (progress - f64::from(done)).max(0.0) / f64::from(running) };
+    let weight: f64 = row.try_get("weight")?;
+    let expected = times.of(team, kind, name).map(|pace| pace.times(weight / f64::from(total.max(1))));
+    let claimed_us: Option<i64> = row.try_get("claimed_us")?;
+    let now_us: i64 = row.try_get("now_us")?;
+    let elapsed_s = claimed_us.map(|claimed_us| (now_us - claimed_us) as f64 / 1e6);
+    let pace =
+        match elapsed_s.filter(|elapsed_s| *elapsed_s > 0.0 && progress / f64::from(total.max(1)) >= SHARE_SEEN_MIN) {
+            None => expected,
+            Some(elapsed_s) => {
+                // As many tasks at a time as now: a stage keeps its workers for the most part.
+                let seen_s = elapsed_s * f64::from(running.max(1)) / progress;
+                let share = progress / f64::from(total.max(1));
+                Some(expected.unwrap_or(super::pace::Pace::first(seen_s)).seen(seen_s, share))
+            }
+        };
+    Ok(Stage { unclaimed, running, rest: rest.clamp(0.0, 1.0), pace })
+}
