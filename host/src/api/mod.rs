@@ -16,6 +16,7 @@ mod idempotency;
 mod import;
 mod job_attempts;
 mod job_changes;
+mod job_compare;
 mod job_events;
 mod job_labels;
 mod job_list;
@@ -108,6 +109,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(job_list::routes())
         .merge(job_changes::routes())
         .merge(job_attempts::routes())
+        .merge(job_compare::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())
         .merge(contests::routes())

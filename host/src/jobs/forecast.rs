@@ -275,7 +275,7 @@ impl<'a, D: Fn(usize) -> f64> Play<'a, D> {
         true
     }
 
-    /// The order of `TAKE_LEASE` in `claim.rs`: least of its share in use, then longest wait by weight, then id.
+    /// The precedence of `share.rs`: least of its share in use, then longest wait by weight, then id.
     fn next_team(&self) -> Option<usize> {
         let may_claim = |team: &usize| {
             let state = &self.teams[*team];

@@ -1,8 +1,11 @@
-//! What a finished job tells: the `result` of each job kind, as the pipeline writes it and the API shows it. Shapes only.
+//! What a finished job tells: the `result` of each job kind, as the pipeline writes it and the API shows it, and two of them
+//! compared.
 //!
 //! Draws and scenario blocks are too large for JSON; they are artifacts (Arrow IPC), named here by content hash.
 
+pub mod compare;
 mod fit;
+mod flat;
 mod portfolio;
 mod run;
 mod simulation;

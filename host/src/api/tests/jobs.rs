@@ -19,7 +19,7 @@ pub(super) async fn submitted(server: &Server) -> String {
 }
 
 /// Ends a job the way its worker would, without one.
-async fn end(server: &Server, id: &str, state: &str, result: Option<Value>, problem: Option<Problem>) {
+pub(super) async fn end(server: &Server, id: &str, state: &str, result: Option<Value>, problem: Option<Problem>) {
     let mut tx = server.state.db().write().await.unwrap();
     sqlx::query("UPDATE jobs SET state = $2, result = $3, problem = $4, finished_us = created_us WHERE id = $1")
         .bind(id)
@@ -94,6 +94,8 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
         (Method::GET, "/result"),
         (Method::GET, "/events"),
         (Method::GET, "/events/stream"),
+        (Method::GET, "/attempts"),
+        (Method::GET, "/compare/job_0123456789abcdef0123456789abcdef"),
         (Method::POST, "/cancel"),
         (Method::POST, "/rerun"),
     ] {

@@ -4,6 +4,7 @@ mod bad_input;
 mod catalog;
 mod health;
 mod idempotency;
+mod job_history;
 mod jobs;
 mod schemas;
 mod surface;

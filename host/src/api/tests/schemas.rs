@@ -114,7 +114,12 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let job = format!("/v1/jobs/{}", job.body["id"].as_str().unwrap());
     described.get("/v1/jobs/{id}", &job).await;
     described.get("/v1/jobs/{id}/events", &format!("{job}/events")).await;
+    described.get("/v1/jobs/{id}/attempts", &format!("{job}/attempts")).await;
+    let changes = r#"{"tags": ["sunday"]}"#;
+    described.call("patch", "/v1/jobs/{id}", &job, Some("application/json"), changes).await;
     described.call("post", "/v1/jobs/{id}/cancel", &format!("{job}/cancel"), None, "").await;
+    let id = job.trim_start_matches("/v1/jobs/");
+    described.get("/v1/jobs/{id}/compare/{other}", &format!("{job}/compare/{id}")).await;
     described.call("post", "/v1/jobs/{id}/rerun", &format!("{job}/rerun"), None, "").await;
     for path in ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs"] {
         let listed = described.get(path, path).await;

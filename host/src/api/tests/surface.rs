@@ -19,6 +19,7 @@ async fn operations(server: &Server) -> Vec<(String, Method, Value)> {
 /// The path with an id in every gap.
 fn filled(path: &str) -> String {
     path.replace("{id}", "job_0123456789abcdef0123456789abcdef")
+        .replace("{other}", "job_0123456789abcdef0123456789abcdef")
         .replace("{key}", "some-key")
         .replace("{name}", "some-plugin")
         .replace("{version}", "1.0.0")

@@ -108,7 +108,8 @@ pub(in crate::jobs::tests) async fn every_phase_has_its_time(store: Store) {
 
     let first = store.claim_lease().await;
     let row = store.job(&job).await;
-    assert_eq!(row.stages[0].claimed_us, row.started_us);
+    // Attempt and job are begun by two statements of one transaction.
+    assert!(row.stages[0].claimed_us.is_some() && row.stages[0].claimed_us <= row.started_us);
     assert_eq!(row.wait_us, row.started_us.unwrap() - row.created_us);
     assert!(row.pulse.first_heartbeat_us.is_none() && row.pulse.unheard_us.is_some(), "{:?}", row.pulse);
     lease::renew(&store.db, std::slice::from_ref(&first), 60_000_000).await.unwrap();
@@ -127,9 +128,15 @@ pub(in crate::jobs::tests) async fn every_phase_has_its_time(store: Store) {
     store.finish_all().await;
     let row = store.job(&job).await;
     let [fit, last] = &row.stages[..] else { panic!("{:?}", row.stages) };
-    assert_eq!(fit.finished_us, last.opened_us);
-    let phases =
-        [Some(row.created_us), fit.opened_us, fit.claimed_us, fit.finished_us, last.claimed_us, last.finished_us];
+    let phases = [
+        Some(row.created_us),
+        fit.opened_us,
+        fit.claimed_us,
+        fit.finished_us,
+        last.opened_us,
+        last.claimed_us,
+        last.finished_us,
+    ];
     assert!(phases.is_sorted() && phases[0].is_some(), "{phases:?}");
     assert!(last.finished_us <= row.finished_us);
     assert_eq!(row.run_us, Some(row.finished_us.unwrap() - row.started_us.unwrap()));

@@ -1,0 +1,121 @@
+//! Two ended jobs side by side.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    caller::Reader,
+    error::ApiError,
+    jobs::{audit, find},
+    respond::{ProblemDocument, RequestId},
+    state::ApiState,
+};
+use crate::{
+    auth::{Action, Principal},
+    domain::{
+        ids::JobId,
+        job::{JobKind, JobState},
+        problem::Problem,
+    },
+    jobs::{
+        self,
+        query::{JobResult, JobRow},
+    },
+    results::compare::{self, Comparison, Side},
+};
+
+/// Routes that compare jobs.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(compare_jobs))
+}
+
+/// Two jobs and how they differ.
+#[derive(Debug, Serialize, ToSchema)]
+struct JobComparison {
+    /// The job of the path.
+    this: ComparedJob,
+    /// The one that it is compared with.
+    other: ComparedJob,
+    /// How they differ.
+    #[serde(flatten)]
+    comparison: Comparison,
+}
+
+/// One of the two jobs.
+#[derive(Debug, Serialize, ToSchema)]
+struct ComparedJob {
+    /// The job.
+    job: JobId,
+    /// What it did.
+    kind: JobKind,
+    /// Its name, where it was given one.
+    name: Option<String>,
+    /// How it ended.
+    state: JobState,
+    /// Why it has no result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+/// Compare two jobs that have ended.
+///
+/// What differs in specification, plugin versions, inputs and seeds; the numbers of both results with their difference; lineups
+/// that both have and that only one has; what each cost. Results that are the same to the last bit are said to be `identical`.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/compare/{other}", tag = "jobs",
+    params(("id" = JobId, Path), ("other" = JobId, Path, description = "The job to compare with.")),
+    responses(
+        (status = 200, body = JobComparison),
+        (status = 409, description = "One of them has not ended.", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+async fn compare_jobs(
+    State(state): State<ApiState>,
+    Reader(principal): Reader,
+    axum::Extension(request_id): axum::Extension<RequestId>,
+    Path((this, other)): Path<(String, String)>,
+) -> Result<Json<JobComparison>, ApiError> {
+    let (this, this_result) = ended(&state, &principal, &this).await?;
+    let (other, other_result) = ended(&state, &principal, &other).await?;
+    for row in [&this, &other] {
+        audit(&state, &principal, Action::ResultRead, &row.id, &request_id).await;
+    }
+    let compared = tokio::task::spawn_blocking(move || {
+        let this_side = Side { plan: &this.spec, result: this_result.result.as_ref() };
+        let other_side = Side { plan: &other.spec, result: other_result.result.as_ref() };
+        let comparison = compare::compare(this_side, other_side);
+        JobComparison { this: this.into(), other: other.into(), comparison }
+    });
+    compared.await.map(Json).map_err(|error| ApiError::internal(&error))
+}
+
+/// The caller's job with this id and its result, once it has ended.
+async fn ended(state: &ApiState, principal: &Principal, id: &str) -> Result<(JobRow, JobResult), ApiError> {
+    let id: JobId = id.parse().map_err(|_| ApiError::not_found("job"))?;
+    let row = find(state, principal, &id).await?;
+    if !row.state.is_terminal() {
+        return Err(not_ended(&row).into());
+    }
+    let result = jobs::query::result(state.db(), &id).await?;
+    Ok((row, result))
+}
+
+fn not_ended(row: &JobRow) -> Problem {
+    Problem::new(
+        "job-not-finished",
+        "The job has no result yet",
+        format!("The job {} is {} and {:.0} % done.", row.id, row.state.as_str(), row.progress * 100.0),
+        "Compare the jobs when both have ended.",
+    )
+}
+
+impl From<JobRow> for ComparedJob {
+    fn from(row: JobRow) -> Self {
+        Self { job: row.id, kind: row.kind, name: row.name, state: row.state, problem: row.problem }
+    }
+}
