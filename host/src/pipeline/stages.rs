@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::pinned::{PinnedSpec, TaskInput};
-use crate::jobs::NewStage;
+use crate::{domain::spec::JobSpec, jobs::NewStage};
 
 /// Scenarios that one task keeps: a fraction of a second of work, so that a lost lease costs little.
 pub const BLOCK_SCENARIOS: u32 = 2_500;
@@ -19,7 +19,22 @@ pub const OPTIMIZE: &str = "optimize";
 /// The result.
 pub const REPORT: &str = "report";
 
-/// The stages of a job. Weights are the share of the wall time seen with the built-in plugins; they only shape the progress bar.
+/// Seconds on one core of a small server with the built-in plugins, measured once: a stage's weight is what it takes there. Only
+/// proportions matter: they shape the progress bar, and forecasts learn how much longer things take here.
+mod seconds {
+    /// Of an iteration of a chain, per race of its history.
+    pub const PER_ITERATION_AND_RACE: f64 = 0.000_12;
+    /// Of the join of a fit's chains.
+    pub const PER_POSTERIOR: f64 = 1.5;
+    /// Of a scenario, drawn and judged.
+    pub const PER_SCENARIO: f64 = 0.000_5;
+    /// Of a lineup, per scenario that it is chosen on.
+    pub const PER_LINEUP_AND_SCENARIO: f64 = 0.000_1;
+    /// Of the result.
+    pub const PER_REPORT: f64 = 2.0;
+}
+
+/// The stages of a job.
 #[must_use]
 pub fn stages(spec: &PinnedSpec) -> Vec<NewStage> {
     let mut stages = Vec::new();
@@ -28,13 +43,36 @@ pub fn stages(spec: &PinnedSpec) -> Vec<NewStage> {
             stages.push(NewStage { name: name.to_owned(), weight, tasks: tasks.iter().map(to_json).collect() });
         }
     };
-    push(FIT, 60.0, fit_chains(spec));
-    push(POSTERIOR, 3.0, (0..spec.fits.len()).map(|fit| TaskInput::AssemblePosterior { fit }).collect());
-    push(SIMULATE, 15.0, simulations(spec));
-    let chooses = matches!(spec.request, crate::domain::spec::JobSpec::Optimize(_));
-    push(OPTIMIZE, 20.0, if chooses { vec![TaskInput::ChooseLineups] } else { Vec::new() });
-    push(REPORT, 2.0, vec![TaskInput::Report]);
+    push(FIT, fit_seconds(spec), fit_chains(spec));
+    let posteriors: Vec<_> = (0..spec.fits.len()).map(|fit| TaskInput::AssemblePosterior { fit }).collect();
+    push(POSTERIOR, seconds::PER_POSTERIOR * posteriors.len() as f64, posteriors);
+    push(SIMULATE, seconds::PER_SCENARIO * scenarios(spec), simulations(spec));
+    if let JobSpec::Optimize(request) = &spec.request {
+        let choices = f64::from(request.scenarios.n_scenarios) * f64::from(request.lineups);
+        push(OPTIMIZE, seconds::PER_LINEUP_AND_SCENARIO * choices, vec![TaskInput::ChooseLineups]);
+    }
+    push(REPORT, seconds::PER_REPORT, vec![TaskInput::Report]);
     stages
+}
+
+fn fit_seconds(spec: &PinnedSpec) -> f64 {
+    let races = spec.fits.iter().map(|fit| f64::from(fit.chains) * fit.races.len() as f64);
+    seconds::PER_ITERATION_AND_RACE * iterations(spec) * races.sum::<f64>()
+}
+
+/// Iterations of a chain where the calibrator has the parameters that samplers usually have, else a usual number of them.
+fn iterations(spec: &PinnedSpec) -> f64 {
+    const USUAL: f64 = 600.0;
+    let params = spec.calibrator.as_ref().map(|calibrator| &calibrator.params);
+    let number = |name| params.and_then(|params| params.get(name)?.as_f64());
+    let iterations = number("draws").map_or(USUAL, |draws| draws + number("warmup").unwrap_or(0.0));
+    iterations.max(1.0)
+}
+
+/// Scenarios of all simulations and forecasts.
+fn scenarios(spec: &PinnedSpec) -> f64 {
+    let simulated = spec.simulations.iter().map(|plan| plan.scenarios);
+    simulated.chain(spec.forecasts.iter().map(|plan| plan.scenarios)).map(f64::from).sum()
 }
 
 /// Chain by chain over all fits, so that the first chains of every fit are not the last to run.
