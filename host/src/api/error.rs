@@ -3,7 +3,7 @@
 //! A handler returns [`ApiError`]; its body is written by [`super::respond`], which knows the request id.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -38,6 +38,8 @@ pub struct ApiError {
     issues: Vec<IssueView>,
     status: StatusCode,
     retry_after_s: Option<u64>,
+    /// Rare, so it does not make every result larger.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl ApiError {
@@ -45,13 +47,20 @@ impl ApiError {
     #[must_use]
     pub fn new(problem: Problem) -> Self {
         let status = status_of(&problem.code);
-        Self { problem, issues: Vec::new(), status, retry_after_s: None }
+        Self { problem, issues: Vec::new(), status, retry_after_s: None, headers: None }
     }
 
     /// The same failure with a hint when to try again, in seconds.
     #[must_use]
     pub const fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// The same failure with more fields in its head.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = Some(Box::new(headers));
         self
     }
 
@@ -199,6 +208,7 @@ impl IntoResponse for ApiError {
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"paddock\""));
         }
+        response.headers_mut().extend(self.headers.into_iter().flat_map(|headers| *headers));
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

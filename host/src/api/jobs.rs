@@ -23,6 +23,7 @@ use super::{
     job_views::JobView,
     params::Id,
     prefer::PreferWait,
+    quota,
     respond::{ProblemDocument, RequestId},
     state::ApiState,
 };
@@ -34,13 +35,11 @@ use crate::{
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
-    jobs::{self, NewJob, cancel::CancelOutcome, query::JobRow},
+    jobs::{self, NewJob, cancel::CancelOutcome, query::JobRow, quota::Quota},
 };
 
 /// Pause between two looks at a job that a client is asked for, in seconds.
 const POLL_S: u64 = 1;
-/// Pause before a client over its quota tries again, in seconds.
-const QUOTA_RETRY_S: u64 = 10;
 
 /// Routes of jobs.
 pub fn routes() -> OpenApiRouter<ApiState> {
@@ -68,10 +67,12 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         (status = 202, description = "The job is queued.", body = JobView, headers(
             ("Location" = String, description = "The job."),
             ("Retry-After" = u64, description = "Seconds between two looks."),
+            ("RateLimit-Policy" = String, description = "The team's quotas (IETF draft httpapi-ratelimit-headers)."),
+            ("RateLimit" = String, description = "What is left of them."),
             ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
         )),
         (status = 409, description = "A job of the team that has not ended would do the same.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "The team has as many unfinished jobs as it may.", body = ProblemDocument, content_type = "application/problem+json")
+        (status = 429, description = "The team has used up a quota; the problem says what would free it, Retry-After when.", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
 async fn submit(
@@ -100,7 +101,7 @@ async fn enqueue(
     request_id: &RequestId,
 ) -> Result<Response, ApiError> {
     let mut tx = state.db().write().await?;
-    admit(&mut tx, state, &new, asked.is_some()).await?;
+    let quota = admit(&mut tx, state, &new, asked.is_some()).await?;
     let id = jobs::submit::submit_in(&mut tx, new).await?;
     if let Some(earlier) = idempotency::record_in(&mut tx, state, principal, asked, id.as_str()).await? {
         tx.rollback().await?;
@@ -108,7 +109,7 @@ async fn enqueue(
     }
     tx.commit().await?;
     audit(state, principal, Action::JobSubmitted, &id, request_id).await;
-    accepted(state, principal, &id, wait).await
+    Ok(quota::told(accepted(state, principal, &id, wait).await?, &quota))
 }
 
 /// Run a job again.
@@ -126,10 +127,12 @@ async fn enqueue(
         (status = 202, description = "The new job is queued.", body = JobView, headers(
             ("Location" = String, description = "The new job."),
             ("Retry-After" = u64, description = "Seconds between two looks."),
+            ("RateLimit-Policy" = String, description = "The team's quotas (IETF draft httpapi-ratelimit-headers)."),
+            ("RateLimit" = String, description = "What is left of them."),
             ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
         )),
         (status = 409, description = "The job, or one that does the same, has not ended.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "The team has as many unfinished jobs as it may.", body = ProblemDocument, content_type = "application/problem+json")
+        (status = 429, description = "The team has used up a quota; the problem says what would free it, Retry-After when.", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
 async fn rerun(
@@ -151,12 +154,13 @@ async fn rerun(
 
 /// Refuses a job past the team's quota, and one that would do again what is being done. A client that sends an `Idempotency-Key`
 /// has said that this is another request, so it may.
-async fn admit(tx: &mut WriteTx, state: &ApiState, new: &NewJob, has_key: bool) -> Result<(), ApiError> {
+async fn admit(tx: &mut WriteTx, state: &ApiState, new: &NewJob, has_key: bool) -> Result<Quota, ApiError> {
     if !has_key && let Some(twin) = jobs::admission::live_twin_in(tx, new).await? {
         return Err(duplicate(&twin).into());
     }
-    let most = state.config().live_jobs_per_team_max;
-    if jobs::admission::live_jobs_in(tx, &new.team).await? < most { Ok(()) } else { Err(over_quota(most)) }
+    let quota = jobs::quota::quota_in(tx, &new.team, quota::defaults(state.config())).await?;
+    quota::check(&quota)?;
+    Ok(Quota { live_jobs: quota.live_jobs + 1, ..quota })
 }
 
 fn duplicate(twin: &JobId) -> Problem {
@@ -166,16 +170,6 @@ fn duplicate(twin: &JobId) -> Problem {
         format!("The job {twin} of your team has the same specification and has not ended."),
         format!("Follow /v1/jobs/{twin}, or send the request with an Idempotency-Key of its own to run it twice."),
     )
-}
-
-fn over_quota(most: u32) -> ApiError {
-    let problem = Problem::new(
-        "over-quota",
-        "The team has too many jobs",
-        format!("{most} jobs of your team are queued or running."),
-        "Retry after the time in Retry-After, or cancel a job.",
-    );
-    ApiError::new(problem.with_limit(format!("{most} unfinished jobs per team"))).retry_after(QUOTA_RETRY_S)
 }
 
 async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<NewJob, ApiError> {

@@ -45,6 +45,8 @@ pub struct ApiConfig {
     pub idempotency_valid_s: u64,
     /// Jobs of one team that have not ended; one more is answered 429.
     pub live_jobs_per_team_max: u32,
+    /// CPU-seconds that the tasks of one team may use per day (UTC); a submission after that is answered 429. 0 means no limit.
+    pub cpu_s_per_team_and_day_max: u32,
     /// Streams of events open at the same time; one more is answered 503.
     pub event_streams_max: usize,
     /// Longest time that `Prefer: wait` makes a request wait, in seconds. Shorter than any request may take.
@@ -73,6 +75,7 @@ impl Default for ApiConfig {
             idempotency_key_chars_max: 255,
             idempotency_valid_s: 24 * 3600,
             live_jobs_per_team_max: 1_000,
+            cpu_s_per_team_and_day_max: 0,
             event_streams_max: 256,
             wait_s_max: 20,
         }

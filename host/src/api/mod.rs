@@ -32,6 +32,7 @@ mod params;
 mod planner;
 mod plugins;
 mod prefer;
+mod quota;
 mod races;
 mod respond;
 mod slate_race;
@@ -104,6 +105,7 @@ fn routes(state: &ApiState) -> OpenApiRouter<ApiState> {
 fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
     let quick = OpenApiRouter::new()
         .merge(me::routes())
+        .merge(quota::routes())
         .merge(admin::routes())
         .merge(jobs::routes())
         .merge(job_list::routes())

@@ -5,6 +5,7 @@ pub mod idempotency;
 mod keys;
 mod scope;
 mod secret;
+mod team_limits;
 mod teams;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub use self::{
     keys::{CreatedKey, NewKey, Principal, authenticate, create_key, revoke_key},
     scope::{Scope, UnknownScope},
     secret::{ApiKey, MalformedKey},
+    team_limits::{TeamLimit, TeamLimits, set_team_limits, team_limits},
     teams::{Team, WEIGHT_MAX, create_team, find_or_create_team, find_team, set_weight, team_name},
 };
 use crate::db::DbError;

@@ -101,3 +101,31 @@ async fn a_weight_is_set_within_its_range_and_on_known_teams_only() {
     }
     assert!(matches!(set_weight(&db, "Pit Crew", 2).await, Err(AuthError::Unknown(_))));
 }
+
+#[tokio::test]
+async fn a_teams_limits_are_the_defaults_until_they_are_set_and_again_when_they_are_unset() {
+    let (_directory, db) = open_temporary().await;
+    create_team(&db, "Pit Wall").await.unwrap();
+    let defaults = TeamLimits {
+        running_tasks: TeamLimit::Default,
+        live_jobs: TeamLimit::Default,
+        cpu_s_per_day: TeamLimit::Default,
+    };
+    assert_eq!(team_limits(&db, "Pit Wall").await.unwrap(), defaults);
+    let few = TeamLimits { live_jobs: TeamLimit::Most(1), cpu_s_per_day: TeamLimit::Most(u32::MAX), ..defaults };
+    for limits in [few, defaults] {
+        set_team_limits(&db, " Pit Wall ", &limits).await.unwrap();
+        assert_eq!(team_limits(&db, "Pit Wall").await.unwrap(), limits);
+    }
+    assert!(matches!(set_team_limits(&db, "Pit Crew", &few).await, Err(AuthError::Unknown(_))));
+    assert!(matches!(team_limits(&db, "Pit Crew").await, Err(AuthError::Unknown(_))));
+    for (text, limit) in [
+        ("default", Some(TeamLimit::Default)),
+        ("1", Some(TeamLimit::Most(1))),
+        ("0", None),
+        ("-1", None),
+        ("many", None),
+    ] {
+        assert_eq!(text.parse().ok(), limit, "{text}");
+    }
+}

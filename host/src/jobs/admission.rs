@@ -1,14 +1,7 @@
 //! What speaks against one more job of a team. Asked in the transaction that would store it, so that nobody slips in between.
 
-use super::{
-    claim::{parse_id, small},
-    error::JobsError,
-    submit::NewJob,
-};
-use crate::{
-    db::WriteTx,
-    domain::ids::{JobId, TeamId},
-};
+use super::{claim::parse_id, error::JobsError, submit::NewJob};
+use crate::{db::WriteTx, domain::ids::JobId};
 
 const SAME: &str = "
     SELECT id FROM jobs WHERE team_id = $1 AND plan_hash = $2 AND state IN ('queued', 'running')
@@ -22,15 +15,4 @@ pub async fn live_twin_in(tx: &mut WriteTx, job: &NewJob) -> Result<Option<JobId
     tx.take_turns(job.team.as_str()).await?;
     let row = sqlx::query(SAME).bind(job.team.as_str()).bind(job.plan_hash()).fetch_optional(&mut **tx).await?;
     row.map(|row| parse_id(&row, "id", "jobs.id")).transpose()
-}
-
-const LIVE: &str = "SELECT COUNT(*) FROM jobs WHERE team_id = $1 AND state IN ('queued', 'running')";
-
-/// How many jobs of the team have not ended.
-///
-/// # Errors
-/// [`JobsError::Db`] where the database fails.
-pub async fn live_jobs_in(tx: &mut WriteTx, team: &TeamId) -> Result<u32, JobsError> {
-    tx.take_turns(team.as_str()).await?;
-    Ok(small(sqlx::query_scalar(LIVE).bind(team.as_str()).fetch_one(&mut **tx).await?))
 }

@@ -8,6 +8,7 @@ use super::{
     error::JobsError,
     lease::{self, Held, Lease},
     limits::{JobsConfig, OUTPUT_BYTES_MAX, microseconds},
+    quota,
     settle::{self, Ending},
     state::AttemptOutcome,
 };
@@ -82,6 +83,8 @@ pub(super) async fn record_all(db: &Db, config: &JobsConfig, outcomes: &[Outcome
             Some(Completion::Contested) | None => record_one(&mut tx, config, outcome).await?,
         });
     }
+    let kept = outcomes.iter().zip(&recorded).filter(|(_, recorded)| **recorded == Recorded::Kept);
+    quota::charge(&mut tx, kept.map(|(outcome, _)| (&outcome.lease.job, outcome.cpu_us.unwrap_or(0)))).await?;
     if recorded.contains(&Recorded::Kept) {
         tx.commit().await?;
     } else {

@@ -26,6 +26,7 @@ mod load;
 pub mod outlook;
 mod pace;
 pub mod query;
+pub mod quota;
 mod reconcile;
 pub mod rerun;
 pub mod runner;

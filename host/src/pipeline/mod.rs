@@ -11,6 +11,7 @@ mod contest_view;
 mod fit;
 mod forecast;
 mod limits;
+mod native;
 mod outputs;
 mod pinned;
 mod pinning;
@@ -142,12 +143,14 @@ impl TaskRunner for Pipeline {
         let task = Task::begin(self, context, claimed, &spec);
         match read(&claimed.input)? {
             TaskInput::FitChain { fit, chain } => fit::run_chain(&task, fit, chain)?.into_output(),
-            TaskInput::AssemblePosterior { fit } => posterior::assemble(&task, fit)?.into_output(),
+            TaskInput::AssemblePosterior { fit } => {
+                native::on_all_cores(context, || posterior::assemble(&task, fit))?.into_output()
+            }
             TaskInput::Forecast { forecast } => forecast::run_forecast(&task, forecast)?.into_output(),
             TaskInput::SimulateBlock { simulation, block, scenarios } => {
                 simulate::run_block(&task, simulation, block, scenarios)?.into_output()
             }
-            TaskInput::ChooseLineups => choose::choose_lineups(&task)?.into_output(),
+            TaskInput::ChooseLineups => native::on_all_cores(context, || choose::choose_lineups(&task))?.into_output(),
             TaskInput::Report => report::report(&task),
         }
     }

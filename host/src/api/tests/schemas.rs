@@ -93,7 +93,7 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let model = server.stored_model(&server.ours.team.id).await;
     let document = server.get("/openapi.json").await.body;
     let mut described = Described { server: &server, document, seen: BTreeSet::new() };
-    for path in ["/livez", "/readyz", "/health", "/v1/me", "/v1/contests"] {
+    for path in ["/livez", "/readyz", "/health", "/v1/me", "/v1/quota", "/v1/contests"] {
         described.get(path, path).await;
     }
     described.get("/v1/contests/{key}", "/v1/contests/fanduel-nascar-2016").await;

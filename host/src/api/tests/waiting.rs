@@ -139,8 +139,42 @@ async fn a_team_at_its_quota_is_told_when_to_come_back() {
     let refused = server.post("/v1/jobs", &spec).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "over-quota"));
     assert!(refused.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(refused.headers["ratelimit"], "\"live-jobs\";r=0");
     cancel(&server, &first).await;
-    assert_eq!(server.post("/v1/jobs", &spec).await.status, StatusCode::ACCEPTED);
+    let taken = server.post("/v1/jobs", &spec).await;
+    assert_eq!(
+        (taken.status, &taken.headers["ratelimit"]),
+        (StatusCode::ACCEPTED, &"\"live-jobs\";r=0".parse().unwrap())
+    );
+    assert_eq!(taken.headers["ratelimit-policy"], "\"live-jobs\";q=2;qu=\"jobs\"");
+}
+
+#[tokio::test]
+async fn a_team_that_has_used_up_its_cpu_seconds_comes_back_tomorrow() {
+    let server = Server::start_with(ApiConfig { cpu_s_per_team_and_day_max: 60, ..ApiConfig::default() }).await;
+    let use_up = async |cpu_us: i64| {
+        let mut tx = server.state.db().write().await.unwrap();
+        let text = "INSERT INTO team_usage SELECT $1, (SELECT now_us FROM clock) / 86400000000, $2 WHERE TRUE
+            ON CONFLICT (team_id, day) DO UPDATE SET cpu_us = excluded.cpu_us";
+        sqlx::query(text).bind(server.ours.team.id.as_str()).bind(cpu_us).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    let spec = |seed: u32| json!({ "kind": "calibrate", "seed": seed });
+    use_up(59_999_999).await;
+    let taken = server.post("/v1/jobs", &spec(1)).await;
+    assert_eq!(taken.status, StatusCode::ACCEPTED, "{}", taken.body);
+    assert!(taken.headers["ratelimit"].to_str().unwrap().contains("\"cpu-seconds\";r=0;t="), "{:?}", taken.headers);
+    use_up(60_000_000).await;
+    let refused = server.post("/v1/jobs", &spec(2)).await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "over-quota"));
+    assert_eq!(refused.body["limit"], "60 CPU-seconds per team and day");
+    let seconds: u32 = refused.headers[header::RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((1..=86_400).contains(&seconds), "{seconds}");
+    let quota = server.get("/v1/quota").await.body;
+    assert_eq!(
+        (&quota["cpu_s_today"], &quota["cpu_s_per_day_max"], &quota["live_jobs"]),
+        (&json!(60.0), &json!(60), &json!(1))
+    );
 }
 
 #[tokio::test]

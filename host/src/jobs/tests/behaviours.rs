@@ -31,6 +31,9 @@ macro_rules! behaviours {
                 a_priority_is_worth_nothing_beside_another_team,
                 a_live_twin_is_found_until_it_ends,
                 a_plan_read_back_is_the_plan_that_was_stored,
+                what_attempts_cost_is_charged_to_their_team_however_they_end,
+                yesterdays_usage_does_not_count,
+                an_operators_limit_of_a_team_goes_before_the_defaults,
             }
             retry {
                 a_task_may_fail_one_time_less_than_the_limit,

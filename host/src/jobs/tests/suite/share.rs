@@ -8,12 +8,15 @@ use crate::{
     domain::ids::{JobId, KeyId, TeamId},
     jobs::{
         NewJob, admission,
-        finish::Verdict,
+        finish::{self, Outcome, Verdict},
         limits::ClaimTerms,
+        quota::{self, Quota, QuotaDefaults},
         rerun, submit,
-        tests::store::{Store, add_team, claim_one, result_of, terms},
+        tests::store::{Store, add_team, claim_one, patient, problem, result_of, terms},
     },
 };
+
+const DEFAULTS: QuotaDefaults = QuotaDefaults { live_jobs_max: 9, cpu_s_per_day_max: Some(60) };
 
 /// Another team with this weight, and its job of so many tasks.
 async fn rival(store: &Store, weight: i64, tasks: usize) -> (TeamId, JobId) {
@@ -117,13 +120,13 @@ pub(in crate::jobs::tests) async fn a_live_twin_is_found_until_it_ends(store: St
     assert_eq!(admission::live_twin_in(&mut tx, &store.plan(&[1])).await.unwrap(), Some(twin));
     assert_eq!(admission::live_twin_in(&mut tx, &other).await.unwrap(), None);
     assert_eq!(admission::live_twin_in(&mut tx, &foreign).await.unwrap(), None);
-    assert_eq!(admission::live_jobs_in(&mut tx, &store.team).await.unwrap(), 1);
+    assert_eq!(quota::quota_in(&mut tx, &store.team, DEFAULTS).await.unwrap().live_jobs, 1);
     tx.rollback().await.unwrap();
 
     store.finish_all().await;
     let mut tx = store.db.write().await.unwrap();
     assert_eq!(admission::live_twin_in(&mut tx, &store.plan(&[1])).await.unwrap(), None);
-    assert_eq!(admission::live_jobs_in(&mut tx, &store.team).await.unwrap(), 0);
+    assert_eq!(quota::quota_in(&mut tx, &store.team, DEFAULTS).await.unwrap().live_jobs, 0);
     tx.rollback().await.unwrap();
 }
 
@@ -134,4 +137,69 @@ pub(in crate::jobs::tests) async fn a_plan_read_back_is_the_plan_that_was_stored
     let key = KeyId::random();
     let read = rerun::plan_of(&store.db, &job, key.clone()).await.unwrap();
     assert_eq!(read, NewJob { key: Some(key), ..plan });
+}
+
+async fn quota_of(store: &Store, team: &TeamId) -> Quota {
+    quota::quota(&store.db, team, DEFAULTS).await.unwrap()
+}
+
+/// What an operator allows a team beside the defaults.
+async fn allow(store: &Store, team: &TeamId, column: &'static str, most: Option<i64>) {
+    let text = format!("UPDATE teams SET {column} = $2 WHERE id = $1");
+    let mut tx = store.db.write().await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(text)).bind(team.as_str()).bind(most).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+pub(in crate::jobs::tests) async fn what_attempts_cost_is_charged_to_their_team_however_they_end(store: Store) {
+    let (theirs, _) = rival(&store, 1, 1).await;
+    store.submit(&[2, 1]).await;
+    let mut verdicts = vec![Verdict::Done(json!(1)), Verdict::Retry { problem: problem("It broke."), roll: 0.0 }];
+    let (mut ours, mut others) = (0, 0);
+    for cpu_us in [3_000_000, 500_000, 40_000] {
+        let lease = store.claim_lease().await;
+        let is_ours = store.job(&lease.job).await.team == store.team;
+        let verdict = if is_ours { verdicts.pop().unwrap() } else { Verdict::Done(json!(1)) };
+        let outcome = Outcome { lease, verdict, cpu_us: Some(cpu_us) };
+        finish::record(&store.db, &patient(), &outcome).await.unwrap();
+        // A lease is charged for once: who has lost it writes nothing.
+        assert!(finish::record(&store.db, &patient(), &outcome).await.is_err());
+        if is_ours { ours += cpu_us } else { others += cpu_us }
+    }
+    assert_eq!((quota_of(&store, &store.team).await.cpu_us, quota_of(&store, &theirs).await.cpu_us), (ours, others));
+    assert!(ours > 0 && others > 0);
+    let quota = quota_of(&store, &store.team).await;
+    assert_eq!((quota.live_jobs_max, quota.cpu_s_max), (9, Some(60)));
+    assert!((1..=86_400).contains(&quota.day_ends_in_s));
+}
+
+pub(in crate::jobs::tests) async fn yesterdays_usage_does_not_count(store: Store) {
+    let mut tx = store.db.write().await.unwrap();
+    sqlx::query("INSERT INTO team_usage SELECT $1, (SELECT now_us FROM clock) / 86400000000 - 1, 7000000")
+        .bind(store.team.as_str())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(quota_of(&store, &store.team).await.cpu_us, 0);
+}
+
+pub(in crate::jobs::tests) async fn an_operators_limit_of_a_team_goes_before_the_defaults(store: Store) {
+    let (theirs, _) = rival(&store, 1, 5).await;
+    store.submit(&[5, 1]).await;
+    for (column, most) in [("running_tasks_max", 3), ("live_jobs_max", 2), ("cpu_s_per_day_max", 7)] {
+        allow(&store, &theirs, column, Some(most)).await;
+    }
+    let quota = quota_of(&store, &theirs).await;
+    assert_eq!((quota.live_jobs, quota.live_jobs_max, quota.cpu_s_max), (1, 2, Some(7)));
+    assert_eq!(quota_of(&store, &store.team).await.live_jobs_max, 9);
+
+    let one = ClaimTerms { running_per_team_max: 1, ..terms(&store.db, 60_000_000) };
+    let mut claimed = [0, 0];
+    while let Some(claim) = claim_one(&store.db, &one).await {
+        claimed[usize::from(store.job(&claim.lease.job).await.team == theirs)] += 1;
+    }
+    assert_eq!(claimed, [1, 3]);
+    allow(&store, &theirs, "running_tasks_max", None).await;
+    assert!(claim_one(&store.db, &one).await.is_none());
 }
