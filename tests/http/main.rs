@@ -8,6 +8,7 @@ mod crash;
 mod drain;
 mod fleet;
 mod good_plugins;
+mod history;
 mod real_data;
 mod results;
 mod season;

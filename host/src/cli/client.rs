@@ -118,6 +118,15 @@ impl Client {
         self.json(answer)
     }
 
+    /// `GET path` with a query.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get_query(&self, path: &str, query: &[(&'static str, String)]) -> Result<Value, ClientError> {
+        let request = self.agent.get(self.url(path)).query_pairs(query.iter().map(|(name, value)| (*name, value)));
+        self.json(request.header("authorization", self.bearer()).call())
+    }
+
     /// `POST path` with a JSON body.
     ///
     /// # Errors

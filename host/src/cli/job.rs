@@ -1,4 +1,4 @@
-//! `paddock job`: submit, watch, cancel, fetch the result.
+//! `paddock job`: submit, list, watch, cancel, compare, fetch the result.
 
 use std::{fs, io::Read, path::PathBuf};
 
@@ -7,6 +7,8 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
+    job_compare::{self, CompareArgs},
+    job_list::{self, ListArgs},
     remote::RemoteArgs,
     watch::{self, JobView},
 };
@@ -17,12 +19,16 @@ use crate::domain::job::JobState;
 pub enum JobCommand {
     /// Submit a job and print its id.
     Submit(SubmitArgs),
+    /// List the team's jobs, newest first.
+    List(ListArgs),
     /// Show the progress of a job until it ends.
     Watch(JobArgs),
     /// Stop a job.
     Cancel(JobArgs),
     /// Print the result of a job as JSON.
     Result(JobArgs),
+    /// Show how two jobs that have ended differ.
+    Compare(CompareArgs),
 }
 
 /// A specification to submit.
@@ -57,6 +63,8 @@ impl JobCommand {
             Self::Watch(args) => watch(args),
             Self::Cancel(args) => cancel(args),
             Self::Result(args) => result(args),
+            Self::List(args) => job_list::list(args),
+            Self::Compare(args) => job_compare::compare(args),
         }
     }
 }
@@ -107,7 +115,7 @@ fn read_spec(path: &PathBuf) -> Result<Value> {
     serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
-fn print(value: &Value) -> Result<()> {
+pub(super) fn print(value: &Value) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }

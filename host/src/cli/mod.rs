@@ -4,6 +4,8 @@ mod client;
 mod demo;
 mod import;
 mod job;
+mod job_compare;
+mod job_list;
 mod key;
 mod plugin;
 mod remote;
@@ -37,13 +39,13 @@ enum Command {
     /// Make and revoke API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Decide about teams: their share of the workers.
+    /// Decide about teams: their share of the workers, and what they may use.
     #[command(subcommand)]
     Team(team::TeamCommand),
     /// Upload race results or a slate to a server.
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// Submit a job, follow it, stop it, fetch its result.
+    /// Submit a job, find it again, follow it, stop it, fetch its result, compare it with another.
     #[command(subcommand)]
     Job(job::JobCommand),
     /// Check a plugin before it is uploaded.
