@@ -6,10 +6,11 @@ use std::{
 };
 
 /// Rooms from the bottom to the top. A room may use the rooms of lower rows, and itself.
-const ROWS: [&[&str]; 7] = [
+const ROWS: [&[&str]; 8] = [
     &["domain"],
     &["db", "telemetry", "score", "optimize", "plugins"],
-    &["catalog", "auth", "jobs", "results"],
+    &["auth"],
+    &["catalog", "jobs", "results"],
     &["pipeline", "api"],
     &["config"],
     &["app"],

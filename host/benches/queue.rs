@@ -10,16 +10,19 @@ use std::{
 };
 
 use paddock::{
+    auth::idempotency::KeyedRequest,
     db::{Db, DbConfig, Hint, artifacts::ArtifactStore},
     domain::{ids::JobId, job::JobKind},
     jobs::{
-        ClaimedTask, JobsConfig, NewJob, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner, Worker, query,
-        submit,
+        ClaimedTask, JobsConfig, NewJob, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner, Worker,
+        intake::{Admission, Intake, IntakeTerms, Submission},
+        query,
+        quota::QuotaDefaults,
     },
 };
 use serde_json::json;
 
-const FLOOD_JOBS: usize = 3_200;
+const FLOOD_JOBS: usize = 6_400;
 const CLIENTS: usize = 32;
 const PACED_JOBS: usize = 500;
 const PACE: Duration = Duration::from_millis(10);
@@ -65,6 +68,7 @@ fn measure(database: &str, url: &dyn Fn() -> Option<String>) {
 
 struct Queue {
     db: Db,
+    intake: Intake,
     plan: NewJob,
     worker: paddock::jobs::WorkerHandle,
     _directory: tempfile::TempDir,
@@ -91,12 +95,20 @@ async fn open(url: Option<String>, workers: usize) -> Queue {
     };
     let config = JobsConfig { workers, ..JobsConfig::default() };
     let worker = Worker::start(db.clone(), artifacts, Arc::new(Nothing), config).await.expect("a worker");
-    Queue { db, plan, worker, _directory: directory }
+    let quota = QuotaDefaults { live_jobs_max: u32::MAX, cpu_s_per_day_max: None };
+    let intake = Intake::start(db.clone(), IntakeTerms { quota, key_valid_s: 86_400 });
+    Queue { db, intake, plan, worker, _directory: directory }
 }
 
 impl Queue {
+    /// As the API does it for a client that names its request: admitted, stored, and known by its key.
     async fn submit(&self) -> JobId {
-        submit::submit(&self.db, self.plan.clone()).await.expect("a job")
+        let key = JobId::random().to_string();
+        let keyed = Some(KeyedRequest { fingerprint: key.clone(), key });
+        match self.intake.submit(Submission { job: self.plan.clone(), keyed }).await {
+            Ok(Admission::Queued(id, _)) => id,
+            other => panic!("not queued: {other:?}"),
+        }
     }
 
     async fn close(self) {

@@ -103,15 +103,19 @@ fn subject(seen: SeenBefore) -> Result<Option<String>, ApiError> {
     match seen {
         SeenBefore::No => Ok(None),
         SeenBefore::Made(subject) => Ok(Some(subject)),
-        SeenBefore::OtherRequest => Err(Problem::new(
-            "idempotency-key-reused",
-            "The Idempotency-Key stands for another request",
-            "A request with this key but another body was answered before.",
-            "Send a new key with a new request; keep the old key only to repeat the old request.",
-        )
-        .at("Idempotency-Key")
-        .into()),
+        SeenBefore::OtherRequest => Err(reused().into()),
     }
+}
+
+/// The key stands for another request.
+pub fn reused() -> Problem {
+    Problem::new(
+        "idempotency-key-reused",
+        "The Idempotency-Key stands for another request",
+        "A request with this key but another body was answered before.",
+        "Send a new key with a new request; keep the old key only to repeat the old request.",
+    )
+    .at("Idempotency-Key")
 }
 
 /// Marks an answer as being about something that an earlier request made.

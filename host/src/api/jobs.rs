@@ -28,14 +28,18 @@ use super::{
     state::ApiState,
 };
 use crate::{
-    auth::{self, Action, AuditEntry, Principal, idempotency::KeyedRequest},
-    db::WriteTx,
+    auth::{self, Action, AuditEntry, Principal},
     domain::{
         ids::JobId,
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
-    jobs::{self, NewJob, cancel::CancelOutcome, query::JobRow, quota::Quota},
+    jobs::{
+        self, NewJob,
+        cancel::CancelOutcome,
+        intake::{Admission, Submission},
+        query::JobRow,
+    },
 };
 
 /// Pause between two looks at a job that a client is asked for, in seconds.
@@ -83,33 +87,32 @@ async fn submit(
     wait: PreferWait,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let asked = key.of_request(&[b"POST /v1/jobs", &bytes]);
-    if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
+    let keyed = key.of_request(&[b"POST /v1/jobs", &bytes]);
+    if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
-    let new = plan(&state, &principal, &bytes).await?;
-    enqueue(&state, &principal, new, asked.as_ref(), wait, &request_id).await
+    let job = plan(&state, &principal, &bytes).await?;
+    enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
 }
 
-/// Stores an admitted job together with what its request is known by, and answers.
+/// Stores the job, if it may come in, together with what its request is known by, and answers.
 async fn enqueue(
     state: &ApiState,
     principal: &Principal,
-    new: NewJob,
-    asked: Option<&KeyedRequest>,
+    submission: Submission,
     wait: PreferWait,
     request_id: &RequestId,
 ) -> Result<Response, ApiError> {
-    let mut tx = state.db().write().await?;
-    let quota = admit(&mut tx, state, &new, asked.is_some()).await?;
-    let id = jobs::submit::submit_in(&mut tx, new).await?;
-    if let Some(earlier) = idempotency::record_in(&mut tx, state, principal, asked, id.as_str()).await? {
-        tx.rollback().await?;
-        return accepted(state, principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
+    match state.intake().submit(submission).await? {
+        Admission::Queued(id, quota) => {
+            audit(state, principal, Action::JobSubmitted, &id, request_id).await;
+            Ok(quota::told(accepted(state, principal, &id, wait).await?, &quota))
+        }
+        Admission::MadeBefore(id) => accepted(state, principal, &id, wait).await.map(idempotency::replayed),
+        Admission::KeyOfOtherRequest => Err(idempotency::reused().into()),
+        Admission::Twin(twin) => Err(duplicate(&twin).into()),
+        Admission::OverQuota(quota) => Err(quota::refusal(&quota)),
     }
-    tx.commit().await?;
-    audit(state, principal, Action::JobSubmitted, &id, request_id).await;
-    Ok(quota::told(accepted(state, principal, &id, wait).await?, &quota))
 }
 
 /// Run a job again.
@@ -144,23 +147,12 @@ async fn rerun(
     Id(id): Id<JobId>,
 ) -> Result<Response, ApiError> {
     find(&state, &principal, &id).await?;
-    let asked = key.of_request(&[b"POST /v1/jobs/{id}/rerun", id.as_str().as_bytes()]);
-    if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
+    let keyed = key.of_request(&[b"POST /v1/jobs/{id}/rerun", id.as_str().as_bytes()]);
+    if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
-    let new = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
-    enqueue(&state, &principal, new, asked.as_ref(), wait, &request_id).await
-}
-
-/// Refuses a job past the team's quota, and one that would do again what is being done. A client that sends an `Idempotency-Key`
-/// has said that this is another request, so it may.
-async fn admit(tx: &mut WriteTx, state: &ApiState, new: &NewJob, has_key: bool) -> Result<Quota, ApiError> {
-    if !has_key && let Some(twin) = jobs::admission::live_twin_in(tx, new).await? {
-        return Err(duplicate(&twin).into());
-    }
-    let quota = jobs::quota::quota_in(tx, &new.team, quota::defaults(state.config())).await?;
-    quota::check(&quota)?;
-    Ok(Quota { live_jobs: quota.live_jobs + 1, ..quota })
+    let job = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
+    enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
 }
 
 fn duplicate(twin: &JobId) -> Problem {

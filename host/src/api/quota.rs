@@ -67,28 +67,24 @@ pub fn defaults(config: &ApiConfig) -> QuotaDefaults {
     }
 }
 
-/// Refuses a submission of a team that has used up a quota.
-///
-/// # Errors
-/// `over-quota` with the limit, and with Retry-After.
-pub fn check(quota: &Quota) -> Result<(), ApiError> {
-    let refusal = |detail: String, action: &str, limit: String, retry_s| {
-        let problem = Problem::new("over-quota", "The team has used up a quota", detail, action).with_limit(limit);
-        Err(ApiError::new(problem).retry_after(retry_s).with_headers(headers(quota)))
+/// Why a team that has used up a quota may submit nothing: `over-quota` with the limit, and with Retry-After.
+pub fn refusal(quota: &Quota) -> ApiError {
+    let (detail, action, limit, retry_s) = match quota.cpu_s_max.filter(|_| !quota.has_too_many_jobs()) {
+        Some(most) => (
+            format!("The tasks of your team have used {:.0} CPU-seconds today, of {most}.", quota.cpu_us as f64 / 1e6),
+            "Retry after the time in Retry-After, when the next day (UTC) begins, or ask the operator for more.",
+            format!("{most} CPU-seconds per team and day"),
+            quota.day_ends_in_s,
+        ),
+        None => (
+            format!("{} jobs of your team are queued or running.", quota.live_jobs),
+            "Retry after the time in Retry-After, or cancel a job: the quota is free when a job has ended.",
+            format!("{} unfinished jobs per team", quota.live_jobs_max),
+            RETRY_S,
+        ),
     };
-    if quota.has_too_many_jobs() {
-        let detail = format!("{} jobs of your team are queued or running.", quota.live_jobs);
-        let action = "Retry after the time in Retry-After, or cancel a job: the quota is free when a job has ended.";
-        return refusal(detail, action, format!("{} unfinished jobs per team", quota.live_jobs_max), RETRY_S);
-    }
-    if let Some(most) = quota.cpu_s_max.filter(|_| quota.is_out_of_cpu()) {
-        let used_s = quota.cpu_us as f64 / 1e6;
-        let detail = format!("The tasks of your team have used {used_s:.0} CPU-seconds today, of {most}.");
-        let action =
-            "Retry after the time in Retry-After, when the next day (UTC) begins, or ask the operator for more.";
-        return refusal(detail, action, format!("{most} CPU-seconds per team and day"), quota.day_ends_in_s);
-    }
-    Ok(())
+    let problem = Problem::new("over-quota", "The team has used up a quota", detail, action).with_limit(limit);
+    ApiError::new(problem).retry_after(retry_s).with_headers(headers(quota))
 }
 
 /// Adds to the answer of a submission what is left after it.
@@ -136,11 +132,10 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_would_free_the_quota() {
-        assert!(check(&QUOTA).is_ok());
-        let jobs = check(&Quota { live_jobs: 10, ..QUOTA }).unwrap_err();
+        let jobs = refusal(&Quota { live_jobs: 10, ..QUOTA });
         assert!(jobs.problem().action.contains("cancel a job"));
         assert_eq!(jobs.problem().limit.as_deref(), Some("10 unfinished jobs per team"));
-        let cpu = check(&Quota { cpu_us: 60_000_000, ..QUOTA }).unwrap_err();
+        let cpu = refusal(&Quota { cpu_us: 60_000_000, ..QUOTA });
         assert!(cpu.problem().action.contains("the next day"));
         assert_eq!(cpu.problem().limit.as_deref(), Some("60 CPU-seconds per team and day"));
     }

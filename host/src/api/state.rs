@@ -8,7 +8,10 @@ use super::{limits::ApiConfig, planner::Planner};
 use crate::{
     catalog::{contests::ContestBook, limits::CatalogLimits},
     db::{Db, artifacts::ArtifactStore},
-    jobs::outlook::Outlooks,
+    jobs::{
+        intake::{Intake, IntakeTerms},
+        outlook::Outlooks,
+    },
     plugins::PluginRuntime,
 };
 
@@ -38,6 +41,7 @@ pub struct ApiState(Arc<Inner>);
 
 struct Inner {
     parts: ApiParts,
+    intake: Intake,
     /// One permit per request that may be handled at the same time.
     in_flight: Arc<Semaphore>,
     /// One permit per stream of events that may be open at the same time.
@@ -48,12 +52,15 @@ struct Inner {
 }
 
 impl ApiState {
-    /// The state of one server.
+    /// The state of one server. Must be called on an asynchronous runtime.
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
         let in_flight = Arc::new(Semaphore::new(parts.config.requests_in_flight_max));
         let event_streams = Arc::new(Semaphore::new(parts.config.event_streams_max));
-        Self(Arc::new(Inner { parts, in_flight, event_streams, is_draining: watch::Sender::new(false) }))
+        let terms =
+            IntakeTerms { quota: super::quota::defaults(&parts.config), key_valid_s: parts.config.idempotency_valid_s };
+        let intake = Intake::start(parts.db.clone(), terms);
+        Self(Arc::new(Inner { parts, intake, in_flight, event_streams, is_draining: watch::Sender::new(false) }))
     }
 
     /// Rows.
@@ -66,6 +73,12 @@ impl ApiState {
     #[must_use]
     pub fn artifacts(&self) -> &ArtifactStore {
         &self.0.parts.artifacts
+    }
+
+    /// Where jobs are submitted.
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.0.intake
     }
 
     /// The planner.

@@ -1,5 +1,9 @@
 //! What a team has asked for once under a key of its own choice, so that a repeated request makes nothing twice. Knows no HTTP.
 
+use std::collections::HashMap;
+
+use serde_json::json;
+
 use super::AuthError;
 use crate::{
     db::{Connection, Db, DbError, WriteTx},
@@ -26,8 +30,47 @@ pub enum SeenBefore {
     OtherRequest,
 }
 
-const FIND: &str = "SELECT fingerprint, subject FROM idempotency_keys
-    WHERE team_id = $1 AND key = $2 AND created_us > (SELECT now_us FROM clock) - $3";
+/// A request and what it makes.
+#[derive(Debug, Clone, Copy)]
+pub struct Keyed<'a> {
+    /// Whose request it is.
+    pub team: &'a TeamId,
+    /// The request.
+    pub request: &'a KeyedRequest,
+    /// Id of what it makes.
+    pub subject: &'a str,
+}
+
+/// Fingerprints and subjects by team and key.
+pub type Remembered = HashMap<(TeamId, String), (String, String)>;
+
+const FIND: &str = "
+    SELECT kept.team_id, kept.key, kept.fingerprint, kept.subject
+    FROM json_each($1) AS item CROSS JOIN idempotency_keys AS kept
+    WHERE kept.team_id = item.value ->> 'team' AND kept.key = item.value ->> 'key'
+        AND kept.created_us > (SELECT now_us FROM clock) - $2";
+
+/// What is known of these keys of these teams; keys older than `valid_s` seconds count as unknown.
+///
+/// # Errors
+/// [`DbError::Query`] where the database fails.
+pub async fn find_all_in(
+    connection: &mut Connection,
+    keys: &[(&TeamId, &str)],
+    valid_s: u64,
+) -> Result<Remembered, DbError> {
+    if keys.is_empty() {
+        return Ok(Remembered::new());
+    }
+    let items: Vec<_> = keys.iter().map(|(team, key)| json!({ "team": team, "key": key })).collect();
+    let rows: Vec<(String, String, String, String)> =
+        sqlx::query_as(FIND).bind(json!(items).to_string()).bind(microseconds(valid_s)).fetch_all(connection).await?;
+    let read = |(team, key, fingerprint, subject): (String, _, _, _)| match team.parse() {
+        Ok(team) => Ok(((team, key), (fingerprint, subject))),
+        Err(error) => Err(DbError::Unreadable { what: "idempotency_keys.team_id", detail: format!("{error}") }),
+    };
+    rows.into_iter().map(read).collect()
+}
 
 /// Whether the team has sent `request` within the last `valid_s` seconds.
 ///
@@ -44,26 +87,39 @@ async fn find_in(
     request: &KeyedRequest,
     valid_s: u64,
 ) -> Result<SeenBefore, AuthError> {
-    let row: Option<(String, String)> = sqlx::query_as(FIND)
-        .bind(team.as_str())
-        .bind(&request.key)
-        .bind(microseconds(valid_s))
-        .fetch_optional(connection)
-        .await
-        .map_err(DbError::from)?;
-    Ok(match row {
+    let found = find_all_in(connection, &[(team, &request.key)], valid_s).await?.into_values().next();
+    Ok(match found {
         None => SeenBefore::No,
         Some((fingerprint, subject)) if fingerprint == request.fingerprint => SeenBefore::Made(subject),
         Some(_) => SeenBefore::OtherRequest,
     })
 }
 
-const PRUNE: &str = "DELETE FROM idempotency_keys WHERE created_us <= (SELECT now_us FROM clock) - $1";
-const INSERT: &str = "INSERT INTO idempotency_keys (team_id, key, fingerprint, subject, created_us)
-    VALUES ($1, $2, $3, $4, (SELECT now_us FROM clock))";
+/// A key that is there already is too old to count: its row is taken over.
+const INSERT: &str = "
+    INSERT INTO idempotency_keys (team_id, key, fingerprint, subject, created_us)
+    SELECT item.value ->> 'team', item.value ->> 'key', item.value ->> 'fingerprint', item.value ->> 'subject',
+        (SELECT now_us FROM clock)
+    FROM json_each($1) AS item WHERE true
+    ON CONFLICT (team_id, key) DO UPDATE
+    SET fingerprint = excluded.fingerprint, subject = excluded.subject, created_us = excluded.created_us";
 
-/// Writes down that `request` makes `subject`, in the transaction that makes it. Keys that are too old go. Where the answer is
-/// not [`SeenBefore::No`], another request came first: nothing was written, and the transaction must be rolled back.
+/// Writes down what these requests make, in the transaction that makes it and that has found none of their keys.
+///
+/// # Errors
+/// [`DbError::Query`] where the database fails.
+pub async fn insert_all_in(tx: &mut WriteTx, made: &[Keyed<'_>]) -> Result<(), DbError> {
+    if made.is_empty() {
+        return Ok(());
+    }
+    let item = |Keyed { team, request, subject }: &Keyed<'_>| json!({ "team": team, "key": request.key, "fingerprint": request.fingerprint, "subject": subject });
+    let items: Vec<_> = made.iter().map(item).collect();
+    sqlx::query(INSERT).bind(json!(items).to_string()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Writes down that `request` makes `subject`, in the transaction that makes it. Where the answer is not [`SeenBefore::No`],
+/// another request came first: nothing was written, and the transaction must be rolled back.
 ///
 /// # Errors
 /// [`AuthError::Db`] where the database fails.
@@ -76,19 +132,10 @@ pub async fn record_in(
 ) -> Result<SeenBefore, AuthError> {
     tx.take_turns(team.as_str()).await?;
     let seen = find_in(tx, team, request, valid_s).await?;
-    if seen != SeenBefore::No {
-        return Ok(seen);
+    if seen == SeenBefore::No {
+        insert_all_in(tx, &[Keyed { team, request, subject }]).await?;
     }
-    sqlx::query(PRUNE).bind(microseconds(valid_s)).execute(&mut **tx).await.map_err(DbError::from)?;
-    sqlx::query(INSERT)
-        .bind(team.as_str())
-        .bind(&request.key)
-        .bind(&request.fingerprint)
-        .bind(subject)
-        .execute(&mut **tx)
-        .await
-        .map_err(DbError::from)?;
-    Ok(SeenBefore::No)
+    Ok(seen)
 }
 
 fn microseconds(seconds: u64) -> i64 {

@@ -14,8 +14,9 @@ use super::hints::{Hint, Hints};
 const CHANNEL: &str = "paddock_hints";
 /// Hints of one message; a message of PostgreSQL holds 8,000 bytes.
 const HINTS_PER_MESSAGE_MAX: usize = 64;
-/// Time in which hints gather to one message.
+/// Time in which hints gather to one message, and between two messages: a message is a transaction of its own.
 const GATHER: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(4);
 const RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, Deserialize)]
@@ -59,6 +60,7 @@ async fn send(writers: AnyPool, hints: Hints, from: String) {
         if let Err(error) = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&writers).await {
             tracing::debug!(error = %error, "a hint could not be sent");
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -31,7 +31,20 @@ impl Db {
             Dialect::Postgres => None,
         };
         migrate(&mut place.connect().await?, place.dialect).await?;
-        Self::connect(config, &place, lock)
+        let db = Self::connect(config, &place, lock)?;
+        db.connect_all(config).await?;
+        Ok(db)
+    }
+
+    /// A connection to a file is a thread, which inherits the priority of the one that opens it: opened here, and not by the first
+    /// task that needs it, it serves requests with theirs.
+    async fn connect_all(&self, config: &DbConfig) -> Result<(), DbError> {
+        if self.is_exclusive() {
+            let readers = (0..config.read_connections.max(1)).map(|_| self.read().acquire());
+            let _open = futures_util::future::try_join_all(readers).await?;
+            self.write().await?.rollback().await?;
+        }
+        Ok(())
     }
 
     /// Opens the database for a short command, beside a server if one runs. Brings the schema of a database file up to date only

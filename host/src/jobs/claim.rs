@@ -28,27 +28,39 @@ pub(super) struct Claim {
     pub(super) deadline_in_us: Option<i64>,
 }
 
+/// What a claim came to.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// In the order of the queue.
+    pub(super) claims: Vec<Claim>,
+    /// Nothing more could be claimed just now: wait for a hint. Otherwise there may be more, perhaps of jobs that somebody was just
+    /// changing.
+    pub(super) is_queue_empty: bool,
+}
+
 /// Claims the next tasks, at most `most`: each of the team that uses the least of its share at that point, highest priority first,
-/// then the oldest job. Empty where nothing can be claimed.
+/// then the oldest job.
 ///
 /// # Errors
 /// [`JobsError::Db`] where the database fails; nothing is claimed then.
-pub(super) async fn claim(db: &Db, terms: &ClaimTerms, most: usize) -> Result<Vec<Claim>, JobsError> {
+pub(super) async fn claim(db: &Db, terms: &ClaimTerms, most: usize) -> Result<Claimed, JobsError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let mut tx = db.write().await?;
     // What a team uses of its share is counted and then changed: nobody else may do so in between.
     tx.take_turns("claims").await?;
     let shares = share::share_out(&mut tx, most, terms.running_per_team_max).await?;
     let taken = take_all(&mut tx, terms, &shares).await?;
+    let allotted: i64 = shares.iter().map(|share| share.tasks).sum();
+    let is_queue_empty = allotted < most && taken.len() as i64 == allotted;
     if taken.is_empty() {
         tx.rollback().await?;
-        return Ok(Vec::new());
+        return Ok(Claimed { claims: Vec::new(), is_queue_empty });
     }
     open_attempts(&mut tx, &terms.worker, &taken).await?;
     note_claims(&mut tx, &shares).await?;
     start_jobs(&mut tx, &taken).await?;
     tx.commit().await?;
-    Ok(taken.into_iter().map(|taken| taken.claim).collect())
+    Ok(Claimed { claims: taken.into_iter().map(|taken| taken.claim).collect(), is_queue_empty })
 }
 
 /// A claim, and where it belongs in the queue.

@@ -14,7 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     attempt::{self, Started},
-    claim::{self, Claim},
+    claim::{self, Claim, Claimed},
+    error::JobsError,
     limits::{BATCH_MAX, ClaimTerms},
     load::{self, Loaded},
     running::Stop,
@@ -69,15 +70,13 @@ async fn dispatch_until_drained(shared: Arc<Shared>, idle: Arc<Semaphore>, hatch
         if shared.draining.is_raised() {
             return;
         }
-        let wanted = permits.len();
-        match claim_and_load(&shared, &terms, wanted).await {
-            Ok(started) => {
-                let is_drained = started.len() < wanted;
+        match claim_and_load(&shared, &terms, permits.len()).await {
+            Ok((started, is_queue_empty)) => {
                 for handed in started.into_iter().zip(permits) {
                     // An error means that the threads are gone; the leases run out.
                     let _ = hatch.send(handed);
                 }
-                if is_drained {
+                if is_queue_empty {
                     // Elapsed or woken, the next step is the same.
                     let _ = tokio::time::timeout(poll, woken).await;
                 }
@@ -107,18 +106,18 @@ async fn idle_threads(idle: &Arc<Semaphore>, draining: &Stop) -> Option<Vec<Owne
 }
 
 /// Claims tasks, makes them interruptible, and then reads them: a cancel that comes in between is seen here, a later one is
-/// signalled.
+/// signalled. Also says whether the queue is empty.
 async fn claim_and_load(
     shared: &Arc<Shared>,
     terms: &ClaimTerms,
     wanted: usize,
-) -> Result<Vec<Started>, super::JobsError> {
+) -> Result<(Vec<Started>, bool), JobsError> {
     // Taken before the claim: its leases begin no earlier.
     let sent = Instant::now();
-    let claims = claim::claim(&shared.db, terms, wanted).await?;
+    let Claimed { claims, is_queue_empty } = claim::claim(&shared.db, terms, wanted).await?;
     let begun: Vec<_> = claims.into_iter().map(|claim| register(shared, claim, sent)).collect();
     if begun.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), is_queue_empty));
     }
     let leases: Vec<_> = begun.iter().map(|(claim, _)| &claim.lease).collect();
     let mut loaded = match load::load(&shared.db, &leases).await {
@@ -135,7 +134,7 @@ async fn claim_and_load(
         };
         Some(Started { lease: claim.lease, interrupt, loaded })
     });
-    Ok(started.collect())
+    Ok((started.collect(), is_queue_empty))
 }
 
 fn register(shared: &Arc<Shared>, claim: Claim, sent: Instant) -> (Claim, Arc<Interrupt>) {

@@ -39,6 +39,8 @@ pub struct JobsConfig {
     pub progress_ms: u64,
     /// Log lines of one attempt that are kept; the rest is dropped and the drop is logged.
     pub log_lines_max: u32,
+    /// How far tasks stand back behind requests for the processor: the niceness of their threads, 0 (not at all) to 19.
+    pub task_niceness: u8,
     /// Tasks of one team that run at the same time, over all workers; 0 means no limit. Further ones wait in the queue.
     pub running_per_team_max: u32,
 }
@@ -55,6 +57,7 @@ impl Default for JobsConfig {
             retry_backoff_ms_max: 60_000,
             progress_ms: 250,
             log_lines_max: 1_000,
+            task_niceness: 10,
             running_per_team_max: 0,
         }
     }

@@ -19,6 +19,7 @@ mod finish;
 mod fleet;
 mod forecast;
 mod heartbeat;
+pub mod intake;
 mod lease;
 mod limits;
 pub mod list;

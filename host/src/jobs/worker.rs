@@ -156,6 +156,7 @@ impl WorkerHandle {
             let hatch = Arc::clone(&hatch);
             self.start_thread(name, move |shared| {
                 let _guard = guard;
+                stand_back(shared.config.task_niceness);
                 dispatch::work_until_closed(shared, &hatch);
             })?;
         }
@@ -193,6 +194,14 @@ struct Alive(watch::Sender<usize>);
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Requests come before tasks: they take a moment, and somebody waits for them. Threads that a task starts inherit this.
+fn stand_back(niceness: u8) {
+    let own = Some(rustix::thread::gettid());
+    if let Err(error) = rustix::process::setpriority_process(own, i32::from(niceness.min(19))) {
+        tracing::warn!(error = %error, "tasks run with the same priority as requests");
     }
 }
 

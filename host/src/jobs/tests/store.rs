@@ -171,7 +171,7 @@ pub(super) fn terms(db: &Db, lease_us: i64) -> ClaimTerms {
 
 /// Claims for one worker.
 pub(super) async fn claim_one(db: &Db, terms: &ClaimTerms) -> Option<Claim> {
-    let mut claims = claim::claim(db, terms, 1).await.unwrap();
+    let mut claims = claim::claim(db, terms, 1).await.unwrap().claims;
     assert!(claims.len() <= 1);
     claims.pop()
 }
