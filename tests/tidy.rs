@@ -9,7 +9,7 @@ use std::{
 const ROWS: [&[&str]; 7] = [
     &["domain"],
     &["db", "telemetry", "score", "optimize", "plugins"],
-    &["catalog", "auth", "jobs", "results"],
+    &["catalog", "auth", "jobs", "webhooks", "results"],
     &["pipeline", "api"],
     &["config"],
     &["app"],

@@ -39,6 +39,7 @@ const SHARED_FAILURES: [(&str, &str, &str); 9] = [
         (name = "contests", description = "Roster, cap and scoring; shared by all teams."),
         (name = "models", description = "Fitted models and their posterior draws."),
         (name = "plugins", description = "Calibrators, generators and constraints, as WebAssembly components."),
+        (name = "webhooks", description = "Where the team's own servers are told of events, by Standard Webhooks 1.0."),
         (name = "team", description = "Who the key belongs to."),
         (name = "operator", description = "What an operator asks of the server itself."),
         (name = "health", description = "Is the service alive and ready?")

@@ -10,6 +10,7 @@ use crate::{
     db::{Db, artifacts::ArtifactStore},
     jobs::outlook::Outlooks,
     plugins::PluginRuntime,
+    webhooks::WebhooksConfig,
 };
 
 /// What the HTTP surface is made of.
@@ -28,6 +29,8 @@ pub struct ApiParts {
     pub catalog: CatalogLimits,
     /// What is foreseen for live jobs.
     pub outlooks: Outlooks,
+    /// What a webhook may be.
+    pub webhooks: WebhooksConfig,
     /// What is accepted at most.
     pub config: ApiConfig,
 }
@@ -96,6 +99,12 @@ impl ApiState {
     #[must_use]
     pub fn outlooks(&self) -> &Outlooks {
         &self.0.parts.outlooks
+    }
+
+    /// What a webhook may be.
+    #[must_use]
+    pub fn webhooks(&self) -> &WebhooksConfig {
+        &self.0.parts.webhooks
     }
 
     /// What is accepted at most.
