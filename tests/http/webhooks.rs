@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    io::{Read, Write},
     sync::{
         Arc, Mutex,
         mpsc::{self, RecvTimeoutError},
@@ -81,7 +82,7 @@ impl Receiver {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let router = Router::new().fallback(receive).with_state((replies.clone(), sender));
+        let router = Router::new().fallback(receive).with_state(Desk { replies: replies.clone(), arrived: sender });
         // Ends with the process of the test.
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -110,19 +111,52 @@ impl Receiver {
     }
 }
 
-async fn receive(
-    State((replies, sender)): State<(Arc<Mutex<VecDeque<Reply>>>, mpsc::Sender<Arrived>)>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let reply = replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(200));
-    let _ = sender.send(Arrived { path: uri.path().to_owned(), headers, body });
+/// What the receiver's handler works with.
+#[derive(Clone)]
+struct Desk {
+    replies: Arc<Mutex<VecDeque<Reply>>>,
+    arrived: mpsc::Sender<Arrived>,
+}
+
+async fn receive(State(desk): State<Desk>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let reply = desk.replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(200));
+    let _ = desk.arrived.send(Arrived { path: uri.path().to_owned(), headers, body });
     match reply {
         Reply::Status(status) => (StatusCode::from_u16(status).unwrap(), "what the receiver says").into_response(),
         Reply::RedirectTo(place) => (StatusCode::FOUND, [("location", place)]).into_response(),
         Reply::Nothing => std::future::pending().await,
     }
+}
+
+/// A receiver that speaks HTTPS for one request, under a certificate that nobody knows; gives its URL, the certificate as PEM, and
+/// what tells whether a request came through.
+fn start_https() -> (String, String, mpsc::Receiver<String>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://localhost:{}/hook", listener.local_addr().unwrap().port());
+    let (sender, arrived) = mpsc::channel();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let connection = rustls::ServerConnection::new(Arc::new(config.clone())).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, socket.unwrap());
+            let mut head = [0; 4096];
+            // An error is a client that does not trust the certificate.
+            if let Ok(length) = stream.read(&mut head) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+                stream.flush().unwrap();
+                sender.send(String::from_utf8_lossy(&head[..length]).into_owned()).unwrap();
+            }
+        }
+    });
+    (url, made.cert.pem(), arrived)
 }
 
 /// A server that may send to loopback, and tries again at once, as often as told.
@@ -341,4 +375,27 @@ fn a_receiver_that_hangs_delays_nobody_else_and_is_not_waited_for_forever() {
         !list["items"].as_array().unwrap().is_empty()
     });
     assert_eq!(delivered["items"][0]["last_attempt"]["status"], 200);
+}
+
+#[test]
+fn an_https_receiver_is_sent_something_only_if_its_certificate_is_trusted() {
+    let (url, certificate, arrived) = start_https();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("receiver.pem");
+    std::fs::write(&file, certificate).unwrap();
+    let trusting = ("SSL_CERT_FILE".to_owned(), file.to_str().unwrap().to_owned());
+    let private = ("PADDOCK_WEBHOOKS__ALLOW_PRIVATE".to_owned(), "true".to_owned());
+    for (environment, is_trusted) in [(vec![private.clone()], false), (vec![private, trusting], true)] {
+        let server = Server::start_at(&Place::shared(environment), &[]);
+        let key = server.key("team", "read,admin");
+        let (webhook, _) = webhook(&server, &key, &url, None);
+        assert_eq!(server.post_json(&key, &format!("{webhook}/test"), &json!({})).status, 202);
+        let delivery = wait_for_delivery(&server, &key, &webhook, if is_trusted { "delivered" } else { "dead" });
+        if is_trusted {
+            assert!(arrived.recv_timeout(PATIENCE).unwrap().starts_with("POST /hook HTTP/1.1"));
+        } else {
+            let error = delivery["last_attempt"]["error"].as_str().unwrap();
+            assert!(error.contains("invalid peer certificate"), "{error}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::domain::{
 
 /// The body of a webhook's request. The same event has the same bytes at every attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-#[schema(examples(json!({
+#[schema(as = WebhookMessage, examples(json!({
     "type": "job.succeeded",
     "timestamp": "2026-04-12T18:00:00.25Z",
     "data": {

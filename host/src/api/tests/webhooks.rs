@@ -199,3 +199,18 @@ async fn deliveries_are_listed_by_state_and_every_change_is_in_the_audit_trail()
     let done = ["created", "rotated", "enabled", "tested", "redelivered", "changed", "deleted"];
     assert_eq!(actions, done.map(|done| format!("webhook.{done}")));
 }
+
+#[tokio::test]
+async fn what_is_sent_is_described_and_its_example_has_the_described_shape() {
+    let server = Server::start().await;
+    let document = server.get("/openapi.json").await.body;
+    let body = &document["webhooks"]["event"]["post"]["requestBody"]["content"]["application/json"];
+    let mut schema = body["schema"].clone();
+    schema["components"] = document["components"].clone();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let example = &document["components"]["schemas"]["WebhookMessage"]["examples"][0];
+    assert!(validator.is_valid(example), "{example}");
+    let ping = json!({ "type": "webhook.ping", "timestamp": "1970-01-01T00:00:00Z", "data": { "webhook": "hook_1" } });
+    assert!(validator.is_valid(&ping));
+    assert!(!validator.is_valid(&json!({ "type": "job.done", "timestamp": "", "data": {} })));
+}
