@@ -10,7 +10,7 @@ const ROWS: [&[&str]; 8] = [
     &["domain"],
     &["db", "telemetry", "score", "optimize", "plugins"],
     &["auth"],
-    &["catalog", "jobs", "results"],
+    &["catalog", "jobs", "webhooks", "results"],
     &["pipeline", "api"],
     &["config"],
     &["app"],

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, pipeline::PipelineConfig,
-    plugins::PluginLimits, telemetry::TelemetryConfig,
+    plugins::PluginLimits, telemetry::TelemetryConfig, webhooks::WebhooksConfig,
 };
 
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
@@ -54,6 +54,8 @@ pub struct Config {
     pub catalog: CatalogLimits,
     /// Limits of plugins.
     pub plugins: PluginLimits,
+    /// Where teams may be told of events, and how often that is tried.
+    pub webhooks: WebhooksConfig,
     /// HTTP surface.
     pub api: ApiConfig,
     /// Logs.
@@ -71,6 +73,7 @@ impl Default for Config {
             pipeline: PipelineConfig::default(),
             catalog: CatalogLimits::default(),
             plugins: PluginLimits::default(),
+            webhooks: WebhooksConfig::default(),
             api: ApiConfig::default(),
             telemetry: TelemetryConfig::default(),
         }

@@ -15,6 +15,7 @@ pub mod plugins;
 pub mod results;
 pub mod score;
 pub mod telemetry;
+pub mod webhooks;
 
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]

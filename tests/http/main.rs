@@ -15,3 +15,4 @@ mod season;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+mod webhooks;

@@ -80,7 +80,7 @@ caller!(
     Scope::Submit
 );
 caller!(
-    /// A caller whose key may bring code.
+    /// A caller whose key may bring code and send data elsewhere.
     Publisher,
     Scope::Admin
 );

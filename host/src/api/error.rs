@@ -17,6 +17,7 @@ use crate::{
     domain::problem::Problem,
     jobs::JobsError,
     plugins::PluginFailure,
+    webhooks::WebhooksError,
 };
 
 /// What a problem's `type` starts with; the code follows. The host cannot exist (RFC 2606): the URI is a name, not a page.
@@ -190,6 +191,16 @@ impl From<JobsError> for ApiError {
     }
 }
 
+impl From<WebhooksError> for ApiError {
+    fn from(error: WebhooksError) -> Self {
+        match error {
+            WebhooksError::Db(error) => error.into(),
+            error @ (WebhooksError::Randomness | WebhooksError::Client(_)) => Self::internal(&error),
+            error => Self::new(error.to_problem()),
+        }
+    }
+}
+
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
@@ -226,7 +237,7 @@ fn status_of(code: &str) -> StatusCode {
         "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
         "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "job-not-finished" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled" | "already-exists"
-        | "conflict" => StatusCode::CONFLICT,
+        | "conflict" | "webhook-disabled" | "too-many-webhooks" | "too-many-secrets" => StatusCode::CONFLICT,
         "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "over-quota" => StatusCode::TOO_MANY_REQUESTS,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,

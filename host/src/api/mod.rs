@@ -39,6 +39,9 @@ mod slate_race;
 mod slates;
 mod state;
 mod time;
+mod webhook_deliveries;
+mod webhook_views;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -119,6 +122,8 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(slates::routes())
         .merge(models::routes())
         .merge(plugins::routes())
+        .merge(webhooks::routes())
+        .merge(webhook_deliveries::routes())
         .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_time));
     let uploads =
         plugins::upload_routes().route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_upload_time));

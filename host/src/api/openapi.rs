@@ -6,7 +6,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{respond::ProblemDocument, state::ApiState};
-use crate::results::{CalibrateResult, EvaluateResult, OptimizeResult, SimulateResult};
+use crate::{
+    results::{CalibrateResult, EvaluateResult, OptimizeResult, SimulateResult},
+    webhooks::Message,
+};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -31,7 +34,7 @@ const SHARED_FAILURES: [(&str, &str, &str); 9] = [
                        ones, choose lineups. Long work is a job: submit it, follow it, fetch its result. Every failure is an RFC 9457 \
                        problem; ids are unguessable and belong to one team."
     ),
-    components(schemas(ProblemDocument, CalibrateResult, SimulateResult, OptimizeResult, EvaluateResult)),
+    components(schemas(ProblemDocument, Message, CalibrateResult, SimulateResult, OptimizeResult, EvaluateResult)),
     tags(
         (name = "jobs", description = "Long work: calibrate, simulate, optimize, evaluate."),
         (name = "races", description = "Past races with results, and races to come with their entries."),
@@ -39,6 +42,7 @@ const SHARED_FAILURES: [(&str, &str, &str); 9] = [
         (name = "contests", description = "Roster, cap and scoring; shared by all teams."),
         (name = "models", description = "Fitted models and their posterior draws."),
         (name = "plugins", description = "Calibrators, generators and constraints, as WebAssembly components."),
+        (name = "webhooks", description = "Where the team's own servers are told of events, by Standard Webhooks 1.0."),
         (name = "team", description = "Who the key belongs to."),
         (name = "operator", description = "What an operator asks of the server itself."),
         (name = "health", description = "Is the service alive and ready?")
@@ -78,10 +82,42 @@ pub fn complete(document: utoipa::openapi::OpenApi) -> Value {
         .map(|(name, status, description)| ((*name).to_owned(), failure(status, description)))
         .collect();
     document["components"]["responses"] = Value::Object(responses);
+    document["webhooks"] = json!({ "event": { "post": received_event() } });
     for operation in operations(&mut document) {
         add_failures(operation);
     }
     document
+}
+
+/// What the team's own server is sent.
+fn received_event() -> Value {
+    let headers = [
+        ("webhook-id", "The same at every attempt: what has been seen before has been dealt with."),
+        ("webhook-timestamp", "When this attempt was made, in seconds since 1970-01-01 UTC."),
+        (
+            "webhook-signature",
+            "`v1,` and base64 of HMAC-SHA256 over id, timestamp and body; several during a rotation.",
+        ),
+    ];
+    let parameters = headers.map(|(name, description)| {
+        json!({ "name": name, "in": "header", "required": true, "description": description, "schema": { "type": "string" } })
+    });
+    json!({
+        "tags": ["webhooks"],
+        "summary": "Something has happened",
+        "description": "Sent to the team's webhooks, by Standard Webhooks 1.0.",
+        "security": [],
+        "parameters": parameters,
+        "requestBody": {
+            "required": true,
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/WebhookMessage" } } }
+        },
+        "responses": {
+            "2XX": { "description": "It has arrived." },
+            "410": { "description": "Nothing more is wanted here: the webhook is disabled." },
+            "default": { "description": "It is sent again later; `Retry-After` of a 429 or 503 is listened to." }
+        }
+    })
 }
 
 fn failure(status: &str, description: &str) -> Value {

@@ -25,6 +25,27 @@ impl<S: Send + Sync, T: FromStr<Err = InvalidId>> FromRequestParts<S> for Id<T> 
     }
 }
 
+/// The two ids in a path, of a thing and of a part of it.
+#[derive(Debug)]
+pub struct Ids<T, P>(pub T, pub P);
+
+impl<S, T, P> FromRequestParts<S> for Ids<T, P>
+where
+    S: Send + Sync,
+    T: FromStr<Err = InvalidId>,
+    P: FromStr<Err = InvalidId>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path((thing, part)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::not_found("thing"))?;
+        let not_found = |error: InvalidId| ApiError::not_found(error.kind);
+        Ok(Self(thing.parse().map_err(not_found)?, part.parse().map_err(not_found)?))
+    }
+}
+
 /// The query as a `T`.
 #[derive(Debug)]
 pub struct Query<T>(pub T);

@@ -13,6 +13,7 @@ use crate::{
         outlook::Outlooks,
     },
     plugins::PluginRuntime,
+    webhooks::WebhooksConfig,
 };
 
 /// What the HTTP surface is made of.
@@ -31,6 +32,8 @@ pub struct ApiParts {
     pub catalog: CatalogLimits,
     /// What is foreseen for live jobs.
     pub outlooks: Outlooks,
+    /// What a webhook may be.
+    pub webhooks: WebhooksConfig,
     /// What is accepted at most.
     pub config: ApiConfig,
 }
@@ -109,6 +112,12 @@ impl ApiState {
     #[must_use]
     pub fn outlooks(&self) -> &Outlooks {
         &self.0.parts.outlooks
+    }
+
+    /// What a webhook may be.
+    #[must_use]
+    pub fn webhooks(&self) -> &WebhooksConfig {
+        &self.0.parts.webhooks
     }
 
     /// What is accepted at most.

@@ -18,6 +18,7 @@ use crate::{
     jobs::{Worker, WorkerHandle, outlook::Outlooks},
     pipeline::Pipeline,
     plugins::{PluginRuntime, PluginsConfig},
+    webhooks::{Sender, SenderHandle},
 };
 
 /// A server that serves.
@@ -29,6 +30,8 @@ pub struct Running {
     state: ApiState,
     /// `None` where this process answers requests only.
     worker: Option<WorkerHandle>,
+    /// As the worker.
+    sender: Option<SenderHandle>,
     server: JoinHandle<std::io::Result<()>>,
     stop_serving: oneshot::Sender<()>,
     drain_grace: Duration,
@@ -67,6 +70,10 @@ pub async fn start(config: Config) -> Result<Running> {
             Some(Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?)
         }
     };
+    let sender = match config.role {
+        Role::Api => None,
+        Role::All | Role::Worker => Some(Sender::start(db.clone(), config.webhooks.clone()).await?),
+    };
     let planner = Arc::new(PipelinePlanner(pipeline));
     let state = ApiState::new(ApiParts {
         db: db.clone(),
@@ -76,6 +83,7 @@ pub async fn start(config: Config) -> Result<Running> {
         contests,
         catalog: config.catalog,
         outlooks,
+        webhooks: config.webhooks,
         config: config.api,
     });
     let (stop_serving, stopped) = oneshot::channel();
@@ -85,7 +93,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let server = tokio::spawn(api::serve(listener, surface, state.clone(), shutdown));
     tracing::info!(%address, "serving");
     let drain_grace = Duration::from_secs(config.drain_grace_s);
-    Ok(Running { address, db, state, worker, server, stop_serving, drain_grace })
+    Ok(Running { address, db, state, worker, sender, server, stop_serving, drain_grace })
 }
 
 /// Serves until `stop` is ready or an operator asks for it over HTTP, then drains.
@@ -116,6 +124,10 @@ impl Running {
             if drained.abandoned > 0 {
                 tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
             }
+        }
+        // After the worker, whose last events are sent if there is time, and by a later start if there is none.
+        if let Some(sender) = self.sender {
+            sender.drain(self.drain_grace).await;
         }
         drop(self.stop_serving);
         if !self.server.is_finished() && tokio::time::timeout(self.drain_grace, self.server).await.is_err() {

@@ -24,6 +24,20 @@ pub enum Action {
     PluginUploaded,
     /// A plugin was taken out of use.
     PluginDisabled,
+    /// A webhook was made.
+    WebhookCreated,
+    /// A webhook was changed.
+    WebhookChanged,
+    /// A webhook was removed.
+    WebhookDeleted,
+    /// A webhook was given a new secret.
+    WebhookRotated,
+    /// A webhook was enabled again.
+    WebhookEnabled,
+    /// A webhook was sent a test.
+    WebhookTested,
+    /// A delivery was asked for again.
+    WebhookRedelivered,
     /// The server was told to drain.
     DrainRequested,
 }
@@ -42,6 +56,13 @@ impl Action {
             Self::SlateImported => "slate.imported",
             Self::PluginUploaded => "plugin.uploaded",
             Self::PluginDisabled => "plugin.disabled",
+            Self::WebhookCreated => "webhook.created",
+            Self::WebhookChanged => "webhook.changed",
+            Self::WebhookDeleted => "webhook.deleted",
+            Self::WebhookRotated => "webhook.rotated",
+            Self::WebhookEnabled => "webhook.enabled",
+            Self::WebhookTested => "webhook.tested",
+            Self::WebhookRedelivered => "webhook.redelivered",
             Self::DrainRequested => "server.drain_requested",
         }
     }

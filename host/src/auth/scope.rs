@@ -13,7 +13,7 @@ pub enum Scope {
     Read,
     /// Upload races and slates, submit and cancel jobs.
     Submit,
-    /// Bring code: upload plugins that the team's jobs will run.
+    /// Bring code and send data elsewhere: upload plugins that the team's jobs will run, set up webhooks.
     Admin,
     /// Run the server itself, which concerns all teams: for keys of the operator.
     Operate,

@@ -16,6 +16,8 @@ pub enum Hint {
     JobStopping(JobId),
     /// This job has a new event.
     JobChanged(JobId),
+    /// A webhook has something to be told.
+    DeliveryDue,
 }
 
 /// A receiver that falls further behind than this loses the oldest hints and is told so.

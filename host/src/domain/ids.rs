@@ -127,6 +127,14 @@ id!(
     JobId, "job_", "job"
 );
 id!(
+    /// A webhook: where a team is told of events.
+    WebhookId, "hook_", "webhook"
+);
+id!(
+    /// One event on its way to one webhook.
+    DeliveryId, "dlv_", "delivery"
+);
+id!(
     /// A task of a job: the unit that a worker leases.
     TaskId, "task_", "task"
 );

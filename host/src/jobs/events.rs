@@ -102,7 +102,8 @@ const APPEND: &str = "
     INSERT INTO events (job_id, team_id, kind, data, created_us)
     SELECT jobs.id, jobs.team_id, item.value ->> 'kind', item.value ->> 'data', (SELECT now_us FROM clock)
     FROM json_each($1) AS item CROSS JOIN jobs WHERE jobs.id = item.value ->> 'job'
-    ORDER BY CAST(item.value ->> 'place' AS BIGINT)";
+    ORDER BY CAST(item.value ->> 'place' AS BIGINT)
+    RETURNING sequence, kind";
 
 /// Appends events in the transaction that makes them true.
 pub(super) async fn append_all(tx: &mut WriteTx, new: &[NewEvent<'_>]) -> Result<(), JobsError> {
@@ -112,7 +113,10 @@ pub(super) async fn append_all(tx: &mut WriteTx, new: &[NewEvent<'_>]) -> Result
     let items: Vec<_> = new.iter().enumerate().map(|(place, event)| {
         json!({ "place": place, "job": event.job, "kind": event.kind.as_str(), "data": event.data.to_string() })
     }).collect();
-    sqlx::query(APPEND).bind(json!(items).to_string()).execute(&mut **tx).await?;
+    let appended: Vec<(i64, String)> =
+        sqlx::query_as(APPEND).bind(json!(items).to_string()).fetch_all(&mut **tx).await?;
+    let states = appended.iter().filter(|(_, kind)| kind == EventKind::State.as_str()).map(|(sequence, _)| *sequence);
+    fan_out(tx, &states.collect::<Vec<_>>()).await?;
     new.iter().for_each(|event| tx.hint(Hint::JobChanged(event.job.clone())));
     Ok(())
 }
@@ -120,4 +124,32 @@ pub(super) async fn append_all(tx: &mut WriteTx, new: &[NewEvent<'_>]) -> Result
 /// Appends one event in the transaction that makes it true.
 pub(super) async fn append(tx: &mut WriteTx, job: &JobId, kind: EventKind, data: &Value) -> Result<(), JobsError> {
     append_all(tx, &[NewEvent { job, kind, data: data.clone() }]).await
+}
+
+/// The list is the outer loop here as well.
+const FAN_OUT: &str = "
+    INSERT INTO webhook_deliveries
+        (webhook_id, event_type, sequence, job_id, job_kind, job_name, data, created_us, due_us)
+    SELECT webhooks.id, 'job.' || (events.data /*+ ::jsonb +*/ ->> 'state'), events.sequence, jobs.id, jobs.kind, jobs.name,
+        events.data, events.created_us, events.created_us
+    FROM json_each($1) AS item
+    CROSS JOIN events
+    JOIN webhooks ON webhooks.team_id = events.team_id
+    JOIN jobs ON jobs.id = events.job_id
+    WHERE events.sequence = CAST(item.value ->> 'sequence' AS BIGINT)
+        AND webhooks.disabled_us IS NULL
+        AND (webhooks.event_types IS NULL
+            OR ' ' || webhooks.event_types || ' ' LIKE '% job.' || (events.data /*+ ::jsonb +*/ ->> 'state') || ' %')";
+
+/// Hands state events to the webhooks that want them, in the transaction that appends the events: what is committed is told.
+async fn fan_out(tx: &mut WriteTx, sequences: &[i64]) -> Result<(), JobsError> {
+    if sequences.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<_> = sequences.iter().map(|sequence| json!({ "sequence": sequence })).collect();
+    let handed = sqlx::query(tx.sql(FAN_OUT)).bind(json!(listed).to_string()).execute(&mut **tx).await?;
+    if handed.rows_affected() > 0 {
+        tx.hint(Hint::DeliveryDue);
+    }
+    Ok(())
 }

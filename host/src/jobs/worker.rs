@@ -212,7 +212,7 @@ async fn pass_on_hints(shared: Arc<Shared>) {
         match hints.recv().await {
             Ok(Hint::TaskReady) => shared.wake.notify_waiters(),
             Ok(Hint::JobStopping(job)) => shared.running.raise_job(&job, StopReason::Cancelled),
-            Ok(Hint::JobChanged(_)) => {}
+            Ok(Hint::JobChanged(_) | Hint::DeliveryDue) => {}
             // Some hints are lost: look at everything they could have been about.
             Err(RecvError::Lagged(_)) => {
                 shared.wake.notify_waiters();

@@ -9,6 +9,7 @@ mod jobs;
 mod schemas;
 mod surface;
 mod waiting;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::{
     domain::{ids::TeamId, problem::Problem, spec::JobSpec},
     jobs::{JobsConfig, NewStage, outlook::Outlooks},
     plugins::{PluginLimits, PluginRuntime, PluginsConfig},
+    webhooks::WebhooksConfig,
 };
 
 /// Plans every job as one task, and refuses calibrations with more than 64 chains.
@@ -108,6 +110,7 @@ impl Server {
             plugins: plugins.unwrap(),
             contests: Arc::new(ContestBook::embedded().unwrap()),
             catalog: CatalogLimits::default(),
+            webhooks: WebhooksConfig::default(),
             config,
         });
         Self { router: router(state.clone()), state, ours, theirs, _directory: directory }

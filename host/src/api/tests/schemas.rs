@@ -121,13 +121,16 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let id = job.trim_start_matches("/v1/jobs/");
     described.get("/v1/jobs/{id}/compare/{other}", &format!("{job}/compare/{id}")).await;
     described.call("post", "/v1/jobs/{id}/rerun", &format!("{job}/rerun"), None, "").await;
-    for path in ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs"] {
+    call_webhooks(&mut described).await;
+    for path in ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs", "/v1/webhooks"] {
         let listed = described.get(path, path).await;
         assert!(!listed.body["items"].as_array().unwrap().is_empty(), "{path} has nothing to look at");
     }
     described.call("post", "/v1/admin/drain", "/v1/admin/drain", None, "").await;
-    // Held against their schemas where they can be had: an upload needs the compiler, a result needs workers, draws and streams are no JSON.
+    // Held against their schemas where they can be had: an upload needs the compiler, a result needs workers, draws and streams are
+    // no JSON, and what is removed has no body.
     let elsewhere = [
+        "delete /v1/webhooks/{id}",
         "post /v1/plugins",
         "get /v1/jobs/{id}/result",
         "get /v1/jobs/{id}/events/stream",
@@ -139,4 +142,21 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let unseen: Vec<String> = all.filter(|operation| !described.seen.contains(operation)).collect();
     let unseen: Vec<&String> = unseen.iter().filter(|operation| !elsewhere.contains(&operation.as_str())).collect();
     assert!(unseen.is_empty(), "nobody has called {unseen:?}");
+}
+
+async fn call_webhooks(described: &mut Described<'_>) {
+    let json = Some("application/json");
+    let new = r#"{"url": "https://hooks.example.com/", "events": ["job.queued", "webhook.ping"]}"#;
+    let made = described.call("post", "/v1/webhooks", "/v1/webhooks", json, new).await;
+    let webhook = format!("/v1/webhooks/{}", made.body["id"].as_str().unwrap());
+    described.get("/v1/webhooks/{id}", &webhook).await;
+    described.call("patch", "/v1/webhooks/{id}", &webhook, json, r#"{"name": "race day"}"#).await;
+    for action in ["rotate", "enable"] {
+        let template = format!("/v1/webhooks/{{id}}/{action}");
+        described.call("post", &template, &format!("{webhook}/{action}"), None, "").await;
+    }
+    let ping = described.call("post", "/v1/webhooks/{id}/test", &format!("{webhook}/test"), None, "").await;
+    described.get("/v1/webhooks/{id}/deliveries", &format!("{webhook}/deliveries")).await;
+    let redeliver = format!("{webhook}/deliveries/{}/redeliver", ping.body["id"].as_str().unwrap());
+    described.call("post", "/v1/webhooks/{id}/deliveries/{delivery}/redeliver", &redeliver, None, "").await;
 }

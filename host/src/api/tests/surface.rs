@@ -20,6 +20,7 @@ async fn operations(server: &Server) -> Vec<(String, Method, Value)> {
 fn filled(path: &str) -> String {
     path.replace("{id}", "job_0123456789abcdef0123456789abcdef")
         .replace("{other}", "job_0123456789abcdef0123456789abcdef")
+        .replace("{delivery}", "dlv_0123456789abcdef0123456789abcdef")
         .replace("{key}", "some-key")
         .replace("{name}", "some-plugin")
         .replace("{version}", "1.0.0")
