@@ -14,8 +14,8 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, pipeline::PipelineConfig,
-    plugins::PluginLimits, telemetry::TelemetryConfig,
+    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, jobs::schedules::SchedulesConfig,
+    pipeline::PipelineConfig, plugins::PluginLimits, telemetry::TelemetryConfig,
 };
 
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
@@ -48,6 +48,8 @@ pub struct Config {
     pub db: DbConfig,
     /// Workers.
     pub jobs: JobsConfig,
+    /// The firing of schedules.
+    pub schedules: SchedulesConfig,
     /// Limits of jobs and budgets of their tasks.
     pub pipeline: PipelineConfig,
     /// Limits of imports and histories.
@@ -68,6 +70,7 @@ impl Default for Config {
             drain_grace_s: 60,
             db: DbConfig::default(),
             jobs: JobsConfig::default(),
+            schedules: SchedulesConfig::default(),
             pipeline: PipelineConfig::default(),
             catalog: CatalogLimits::default(),
             plugins: PluginLimits::default(),

@@ -90,10 +90,8 @@ fn an_operators_limit_holds_for_the_teams_next_submission() {
     assert!(limit(&[]).contains("live jobs:            default"));
     assert!(limit(&["--live-jobs", "1", "--cpu-s-per-day", "1000"]).contains("live jobs:            1"));
     // Long enough to be still at it when the next one comes.
-    let long = with(
-        small_fit(),
-        &json!({ "calibrator": { "plugin": "calibrator-attrition", "params": { "draws": 4_000 } } }),
-    );
+    let long =
+        with(small_fit(), &json!({ "calibrator": { "plugin": "calibrator-attrition", "params": { "draws": 4_000 } } }));
     let first = submit(&server, &key, &long);
     let refused = server.post_json(&key, "/v1/jobs", &small_fit());
     assert_eq!(refused.verdict(), (429, "over-quota", None));

@@ -19,6 +19,7 @@ use super::{
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
     idempotency::{self, IdempotencyKey},
+    job_plan::plan_job,
     job_requests::JobRequest,
     job_views::JobView,
     params::Id,
@@ -154,7 +155,7 @@ async fn rerun(
 
 /// Refuses a job past the team's quota, and one that would do again what is being done. A client that sends an `Idempotency-Key`
 /// has said that this is another request, so it may.
-async fn admit(tx: &mut WriteTx, state: &ApiState, new: &NewJob, has_key: bool) -> Result<Quota, ApiError> {
+pub(super) async fn admit(tx: &mut WriteTx, state: &ApiState, new: &NewJob, has_key: bool) -> Result<Quota, ApiError> {
     if !has_key && let Some(twin) = jobs::admission::live_twin_in(tx, new).await? {
         return Err(duplicate(&twin).into());
     }
@@ -173,27 +174,19 @@ fn duplicate(twin: &JobId) -> Problem {
 }
 
 async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<NewJob, ApiError> {
-    let request = JobRequest::read(bytes, state.config())?;
-    let kind = request.spec.kind();
-    let planned = state.planner().plan(&principal.team, request.spec).await?;
-    Ok(NewJob {
-        team: principal.team.clone(),
-        key: Some(principal.key.clone()),
-        kind,
-        spec: planned.spec,
-        name: request.name,
-        tags: request.tags,
-        stages: planned.stages,
-        deadline_s: request.deadline_s,
-        priority: request.priority.unwrap_or(0),
-    })
+    plan_job(state.planner(), state.config(), &principal.team, &principal.key, bytes).await
 }
 
-fn stored_id(text: &str) -> Result<JobId, ApiError> {
+pub(super) fn stored_id(text: &str) -> Result<JobId, ApiError> {
     text.parse().map_err(|error| ApiError::internal(&error))
 }
 
-async fn accepted(state: &ApiState, principal: &Principal, id: &JobId, wait: PreferWait) -> Result<Response, ApiError> {
+pub(super) async fn accepted(
+    state: &ApiState,
+    principal: &Principal,
+    id: &JobId,
+    wait: PreferWait,
+) -> Result<Response, ApiError> {
     wait.until_ended(state, id).await?;
     let view = JobView::of(state, find(state, principal, id).await?).await?;
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();

@@ -20,6 +20,7 @@ mod job_compare;
 mod job_events;
 mod job_labels;
 mod job_list;
+mod job_plan;
 mod job_requests;
 mod job_views;
 mod jobs;
@@ -35,6 +36,8 @@ mod prefer;
 mod quota;
 mod races;
 mod respond;
+mod schedule_bodies;
+mod schedules;
 mod slate_race;
 mod slates;
 mod state;
@@ -50,8 +53,10 @@ use utoipa_axum::router::OpenApiRouter;
 use self::connections::BoundedListener;
 pub use self::{
     error::ApiError,
+    job_plan::plan_job,
     limits::ApiConfig,
     planner::{PlannedJob, Planner},
+    quota::defaults as quota_defaults,
     state::{ApiParts, ApiState},
 };
 
@@ -114,6 +119,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(job_compare::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())
+        .merge(schedules::routes())
         .merge(contests::routes())
         .merge(races::routes())
         .merge(slates::routes())

@@ -3,13 +3,18 @@
 mod builtins;
 mod code_key;
 mod planner;
+mod scheduler;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{AbortHandle, JoinHandle},
+};
 
-use self::planner::PipelinePlanner;
+use self::{planner::PipelinePlanner, scheduler::Scheduler};
 use crate::{
     api::{self, ApiParts, ApiState, Surface},
     catalog::ContestBook,
@@ -29,6 +34,8 @@ pub struct Running {
     state: ApiState,
     /// `None` where this process answers requests only.
     worker: Option<WorkerHandle>,
+    /// What is done beside requests and tasks.
+    companions: Vec<AbortHandle>,
     server: JoinHandle<std::io::Result<()>>,
     stop_serving: oneshot::Sender<()>,
     drain_grace: Duration,
@@ -55,19 +62,20 @@ pub async fn start(config: Config) -> Result<Running> {
         plugins.clone(),
         Arc::clone(&contests),
         config.catalog.clone(),
-        config.pipeline,
+        config.pipeline.clone(),
     );
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let outlooks = Outlooks::new(db.clone(), &config.jobs);
+    let planner = Arc::new(PipelinePlanner(pipeline.clone()));
+    let companions = start_companions(&config, &db, planner.clone());
     let worker = match config.role {
         Role::Api => None,
         Role::All | Role::Worker => {
-            Some(Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?)
+            Some(Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline), config.jobs).await?)
         }
     };
-    let planner = Arc::new(PipelinePlanner(pipeline));
     let state = ApiState::new(ApiParts {
         db: db.clone(),
         artifacts,
@@ -85,7 +93,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let server = tokio::spawn(api::serve(listener, surface, state.clone(), shutdown));
     tracing::info!(%address, "serving");
     let drain_grace = Duration::from_secs(config.drain_grace_s);
-    Ok(Running { address, db, state, worker, server, stop_serving, drain_grace })
+    Ok(Running { address, db, state, worker, companions, server, stop_serving, drain_grace })
 }
 
 /// Serves until `stop` is ready or an operator asks for it over HTTP, then drains.
@@ -111,6 +119,8 @@ impl Running {
     /// Stops in order: `/readyz` fails, tasks stop at a checkpoint and are given back, requests under way finish.
     pub async fn shutdown(self) {
         self.state.begin_draining();
+        // At any point of their work: everything they do is in transactions that another round or node makes up for.
+        self.companions.iter().for_each(AbortHandle::abort);
         if let Some(worker) = self.worker {
             let drained = worker.drain(self.drain_grace).await;
             if drained.abandoned > 0 {
@@ -124,6 +134,12 @@ impl Running {
         self.db.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Starts what is done beside requests and tasks; on every node, for any of them may be the only one.
+fn start_companions(config: &Config, db: &Db, planner: Arc<PipelinePlanner>) -> Vec<AbortHandle> {
+    let scheduler = Scheduler { db: db.clone(), planner, api: config.api.clone(), config: config.schedules.clone() };
+    vec![tokio::spawn(scheduler.run()).abort_handle()]
 }
 
 fn open_plugins(config: &Config) -> Result<PluginRuntime> {

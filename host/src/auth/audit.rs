@@ -12,6 +12,18 @@ pub enum Action {
     JobCancelled,
     /// A job was renamed or filed under other tags.
     JobChanged,
+    /// A schedule was made.
+    ScheduleCreated,
+    /// A schedule was changed.
+    ScheduleChanged,
+    /// A schedule was deleted.
+    ScheduleDeleted,
+    /// A schedule fired, by itself or because somebody asked: it made a job.
+    ScheduleFired,
+    /// A schedule was due but could not make a job.
+    ScheduleFailed,
+    /// The server took a schedule out of use.
+    ScheduleDisabled,
     /// The result of a job was read.
     ResultRead,
     /// The draws of a model were read.
@@ -36,6 +48,12 @@ impl Action {
             Self::JobSubmitted => "job.submitted",
             Self::JobCancelled => "job.cancelled",
             Self::JobChanged => "job.changed",
+            Self::ScheduleCreated => "schedule.created",
+            Self::ScheduleChanged => "schedule.changed",
+            Self::ScheduleDeleted => "schedule.deleted",
+            Self::ScheduleFired => "schedule.fired",
+            Self::ScheduleFailed => "schedule.failed",
+            Self::ScheduleDisabled => "schedule.disabled",
             Self::ResultRead => "job.result_read",
             Self::DrawsRead => "model.draws_read",
             Self::RacesImported => "races.imported",

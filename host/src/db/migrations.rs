@@ -14,13 +14,14 @@ macro_rules! migration {
     };
 }
 
-const FILES: [(i64, &str, &str); 7] = [
+const FILES: [(i64, &str, &str); 8] = [
     migration!(1, "jobs"),
     migration!(2, "catalog"),
     migration!(3, "auth"),
     migration!(4, "idempotency"),
     migration!(5, "fair_share"),
     migration!(6, "attempt_cost"),
+    migration!(8, "schedules"),
     migration!(9, "job_history"),
 ];
 

@@ -31,6 +31,7 @@ mod reconcile;
 pub mod rerun;
 pub mod runner;
 mod running;
+pub mod schedules;
 mod settle;
 mod share;
 pub mod state;

@@ -6,5 +6,6 @@ pub(super) mod lease;
 pub(super) mod plan;
 pub(super) mod read;
 pub(super) mod retry;
+pub(super) mod schedules;
 pub(super) mod share;
 pub(super) mod worker;
