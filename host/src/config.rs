@@ -14,8 +14,8 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, jobs::schedules::SchedulesConfig,
-    pipeline::PipelineConfig, plugins::PluginLimits, telemetry::TelemetryConfig,
+    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, jobs::retention::RetentionConfig,
+    jobs::schedules::SchedulesConfig, pipeline::PipelineConfig, plugins::PluginLimits, telemetry::TelemetryConfig,
 };
 
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
@@ -50,6 +50,8 @@ pub struct Config {
     pub jobs: JobsConfig,
     /// The firing of schedules.
     pub schedules: SchedulesConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
     /// Limits of jobs and budgets of their tasks.
     pub pipeline: PipelineConfig,
     /// Limits of imports and histories.
@@ -71,6 +73,7 @@ impl Default for Config {
             db: DbConfig::default(),
             jobs: JobsConfig::default(),
             schedules: SchedulesConfig::default(),
+            retention: RetentionConfig::default(),
             pipeline: PipelineConfig::default(),
             catalog: CatalogLimits::default(),
             plugins: PluginLimits::default(),

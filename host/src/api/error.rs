@@ -199,6 +199,12 @@ impl From<JobsError> for ApiError {
     fn from(error: JobsError) -> Self {
         match error {
             JobsError::UnknownJob(_) => Self::not_found("job"),
+            JobsError::JobLive(_) => Self::new(Problem::new(
+                "job-live",
+                "The job has not ended",
+                "A job that is queued or running cannot be deleted.",
+                "Cancel it first, or wait for its end.",
+            )),
             JobsError::UnknownSchedule(_) => Self::not_found("schedule"),
             JobsError::ScheduleNameTaken(name) => Self::new(
                 Problem::new(
@@ -265,8 +271,8 @@ fn status_of(code: &str) -> StatusCode {
         "not-yours" | "missing-scope" => StatusCode::FORBIDDEN,
         "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
         "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "job-not-finished" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled" | "already-exists"
-        | "conflict" => StatusCode::CONFLICT,
+        "job-not-finished" | "job-live" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled"
+        | "already-exists" | "conflict" => StatusCode::CONFLICT,
         "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "over-quota" => StatusCode::TOO_MANY_REQUESTS,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,

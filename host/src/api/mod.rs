@@ -21,6 +21,7 @@ mod job_events;
 mod job_labels;
 mod job_list;
 mod job_plan;
+mod job_removal;
 mod job_requests;
 mod job_views;
 mod jobs;
@@ -115,6 +116,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(jobs::routes())
         .merge(job_list::routes())
         .merge(job_changes::routes())
+        .merge(job_removal::routes())
         .merge(job_attempts::routes())
         .merge(job_compare::routes())
         .merge(job_events::routes())

@@ -3,7 +3,11 @@
 mod builtins;
 mod code_key;
 mod planner;
+mod retention;
 mod scheduler;
+
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,6 +18,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
+pub use self::retention::{Depth, Pruned, Pruner};
 use self::{planner::PipelinePlanner, scheduler::Scheduler};
 use crate::{
     api::{self, ApiParts, ApiState, Surface},
@@ -69,7 +74,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let address = listener.local_addr()?;
     let outlooks = Outlooks::new(db.clone(), &config.jobs);
     let planner = Arc::new(PipelinePlanner(pipeline.clone()));
-    let companions = start_companions(&config, &db, planner.clone());
+    let companions = start_companions(&config, &db, &artifacts, planner.clone());
     let worker = match config.role {
         Role::Api => None,
         Role::All | Role::Worker => {
@@ -137,9 +142,15 @@ impl Running {
 }
 
 /// Starts what is done beside requests and tasks; on every node, for any of them may be the only one.
-fn start_companions(config: &Config, db: &Db, planner: Arc<PipelinePlanner>) -> Vec<AbortHandle> {
+fn start_companions(
+    config: &Config,
+    db: &Db,
+    artifacts: &ArtifactStore,
+    planner: Arc<PipelinePlanner>,
+) -> Vec<AbortHandle> {
     let scheduler = Scheduler { db: db.clone(), planner, api: config.api.clone(), config: config.schedules.clone() };
-    vec![tokio::spawn(scheduler.run()).abort_handle()]
+    let pruner = Pruner::new(db.clone(), artifacts.clone(), config);
+    vec![tokio::spawn(scheduler.run()).abort_handle(), tokio::spawn(pruner.run()).abort_handle()]
 }
 
 fn open_plugins(config: &Config) -> Result<PluginRuntime> {

@@ -10,7 +10,9 @@ pub enum Action {
     JobSubmitted,
     /// A job was cancelled.
     JobCancelled,
-    /// A job was renamed or filed under other tags.
+    /// A job was deleted.
+    JobDeleted,
+    /// A job was renamed, filed under other tags, pinned or released.
     JobChanged,
     /// A schedule was made.
     ScheduleCreated,
@@ -47,6 +49,7 @@ impl Action {
         match self {
             Self::JobSubmitted => "job.submitted",
             Self::JobCancelled => "job.cancelled",
+            Self::JobDeleted => "job.deleted",
             Self::JobChanged => "job.changed",
             Self::ScheduleCreated => "schedule.created",
             Self::ScheduleChanged => "schedule.changed",

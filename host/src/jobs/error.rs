@@ -17,6 +17,9 @@ pub enum JobsError {
     /// There is no such job.
     #[error("job {0} does not exist")]
     UnknownJob(JobId),
+    /// The job has not ended; nothing was changed. Cancel it first.
+    #[error("job {0} has not ended")]
+    JobLive(JobId),
     /// There is no such schedule.
     #[error("schedule {0} does not exist")]
     UnknownSchedule(ScheduleId),

@@ -29,6 +29,7 @@ pub mod query;
 pub mod quota;
 mod reconcile;
 pub mod rerun;
+pub mod retention;
 pub mod runner;
 mod running;
 pub mod schedules;

@@ -35,6 +35,13 @@ macro_rules! behaviours {
                 yesterdays_usage_does_not_count,
                 an_operators_limit_of_a_team_goes_before_the_defaults,
             }
+            retention {
+                a_job_is_old_so_long_after_its_end_unless_it_is_pinned_or_live,
+                a_deleted_job_leaves_no_row_and_a_live_or_pinned_one_is_refused,
+                a_history_longer_than_a_transaction_goes_in_slices,
+                what_a_job_names_anywhere_is_found_while_it_lives_and_after,
+                an_ended_job_lets_go_of_its_checkpoints,
+            }
             schedules {
                 a_time_is_fired_once_however_many_nodes_try,
                 missed_times_are_made_up_for_once_or_not_at_all,
