@@ -92,6 +92,7 @@ async fn open(url: Option<String>, workers: usize) -> Queue {
         stages,
         deadline_s: None,
         priority: 0,
+        schedule: None,
     };
     let config = JobsConfig { workers, ..JobsConfig::default() };
     let worker = Worker::start(db.clone(), artifacts, Arc::new(Nothing), config).await.expect("a worker");

@@ -14,8 +14,9 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, pipeline::PipelineConfig,
-    plugins::PluginLimits, telemetry::TelemetryConfig, webhooks::WebhooksConfig,
+    api::ApiConfig, catalog::CatalogLimits, db::DbConfig, jobs::JobsConfig, jobs::retention::RetentionConfig,
+    jobs::schedules::SchedulesConfig, pipeline::PipelineConfig, plugins::PluginLimits, telemetry::TelemetryConfig,
+    webhooks::WebhooksConfig,
 };
 
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
@@ -48,6 +49,10 @@ pub struct Config {
     pub db: DbConfig,
     /// Workers.
     pub jobs: JobsConfig,
+    /// The firing of schedules.
+    pub schedules: SchedulesConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
     /// Limits of jobs and budgets of their tasks.
     pub pipeline: PipelineConfig,
     /// Limits of imports and histories.
@@ -70,6 +75,8 @@ impl Default for Config {
             drain_grace_s: 60,
             db: DbConfig::default(),
             jobs: JobsConfig::default(),
+            schedules: SchedulesConfig::default(),
+            retention: RetentionConfig::default(),
             pipeline: PipelineConfig::default(),
             catalog: CatalogLimits::default(),
             plugins: PluginLimits::default(),

@@ -9,8 +9,10 @@ mod drain;
 mod fleet;
 mod good_plugins;
 mod history;
+mod prune;
 mod real_data;
 mod results;
+mod schedules;
 mod season;
 mod server;
 #[path = "../support/mod.rs"]

@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use paddock::db::{Db, DbConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::{Agent, http::Response};
@@ -130,6 +131,27 @@ impl Server {
         *self = Self::start_on(directory, std::mem::take(&mut self.environment), &[]);
     }
 
+    /// What `paddock` says to these arguments, beside the server, where it succeeds.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let ran =
+            paddock(self.directory.path()).args(arguments).envs(self.environment.iter().cloned()).output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Changes rows beside the server: what would take months in a test.
+    pub fn execute(&self, statement: &'static str) {
+        let url = self.environment.iter().find(|(name, _)| name == "PADDOCK_DATABASE_URL");
+        let config = DbConfig { url: url.map(|(_, url)| url.clone()), ..DbConfig::in_directory(self.directory.path()) };
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let db = Db::open_beside(&config).await.unwrap();
+            let mut tx = db.write().await.unwrap();
+            sqlx::query(statement).execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+            db.close().await;
+        });
+    }
+
     /// Where it keeps what is its own.
     pub fn data_dir(&self) -> &Path {
         self.directory.path()
@@ -158,13 +180,7 @@ impl Server {
 
     /// A new key of `team` with these scopes.
     pub fn key(&self, team: &str, scopes: &str) -> String {
-        let made = paddock(self.directory.path())
-            .args(["key", "create", "--team", team, "--scope", scopes])
-            .envs(self.environment.iter().cloned())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+        self.command(&["key", "create", "--team", team, "--scope", scopes])
     }
 
     pub fn get(&self, key: &str, path: &str) -> Answer {
@@ -178,6 +194,17 @@ impl Server {
 
     pub fn post_json(&self, key: &str, path: &str, body: &Value) -> Answer {
         self.post(key, path, "application/json", body.to_string().as_bytes())
+    }
+
+    pub fn patch_json(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let request = self.agent.patch(self.url(path)).header("authorization", format!("Bearer {key}"));
+        let request = request.header("content-type", "application/json");
+        answer(request.send(body.to_string().as_bytes()).expect(NO_ANSWER))
+    }
+
+    pub fn delete(&self, key: &str, path: &str) -> Answer {
+        let request = self.agent.delete(self.url(path)).header("authorization", format!("Bearer {key}"));
+        answer(request.call().expect(NO_ANSWER))
     }
 
     fn url(&self, path: &str) -> String {

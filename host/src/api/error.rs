@@ -65,6 +65,15 @@ impl ApiError {
         self
     }
 
+    /// The same failure of something that stands below `pointer` in what the client has sent.
+    #[must_use]
+    pub fn below(mut self, pointer: &str) -> Self {
+        if let Some(field) = self.problem.field.as_mut().filter(|field| field.is_empty() || field.starts_with('/')) {
+            field.insert_str(0, pointer);
+        }
+        self
+    }
+
     /// No usable key was sent. `detail` never says whether a key exists.
     #[must_use]
     pub fn unauthenticated(detail: &str) -> Self {
@@ -117,6 +126,12 @@ impl ApiError {
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(cause = %cause, "a request failed for a reason the client cannot know");
         Self::new(Problem::internal("The request could not be completed."))
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
     }
 
     /// What the client will read.
@@ -185,6 +200,37 @@ impl From<JobsError> for ApiError {
     fn from(error: JobsError) -> Self {
         match error {
             JobsError::UnknownJob(_) => Self::not_found("job"),
+            JobsError::JobLive(_) => Self::new(Problem::new(
+                "job-live",
+                "The job has not ended",
+                "A job that is queued or running cannot be deleted.",
+                "Cancel it first, or wait for its end.",
+            )),
+            JobsError::UnknownSchedule(_) => Self::not_found("schedule"),
+            JobsError::ScheduleNameTaken(name) => Self::new(
+                Problem::new(
+                    "already-exists",
+                    "The name is taken",
+                    format!("Your team has a schedule named `{name}` already."),
+                    "Choose another name, or change the other schedule.",
+                )
+                .at("/name"),
+            ),
+            JobsError::TooManySchedules(most) => Self::new(
+                Problem::new(
+                    "over-quota",
+                    "The team has too many schedules",
+                    format!("Your team has {most} schedules."),
+                    "Delete a schedule that is not needed.",
+                )
+                .with_limit(format!("{most} schedules per team")),
+            ),
+            JobsError::ScheduleChanged(_) => Self::new(Problem::new(
+                "conflict",
+                "It was changed meanwhile",
+                "Somebody else changed the schedule at the same time; nothing of this request was done.",
+                "Read it again, and repeat the request if it still makes sense.",
+            )),
             JobsError::Db(error) => error.into(),
             error => Self::internal(&error),
         }
@@ -236,8 +282,10 @@ fn status_of(code: &str) -> StatusCode {
         "not-yours" | "missing-scope" => StatusCode::FORBIDDEN,
         "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
         "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
-        "job-not-finished" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled" | "already-exists"
-        | "conflict" | "webhook-disabled" | "too-many-webhooks" | "too-many-secrets" => StatusCode::CONFLICT,
+        "job-not-finished" | "job-live" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled"
+        | "already-exists" | "conflict" | "webhook-disabled" | "too-many-webhooks" | "too-many-secrets" => {
+            StatusCode::CONFLICT
+        }
         "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "over-quota" => StatusCode::TOO_MANY_REQUESTS,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,

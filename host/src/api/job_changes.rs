@@ -1,4 +1,4 @@
-//! Changing what a job is filed under. What it does cannot change: its plan is what its result stands for.
+//! Changing what a job is filed under, and whether it stays. What it does cannot change: its plan is what its result stands for.
 
 use axum::{Json, extract::State};
 use serde::Serialize;
@@ -37,9 +37,11 @@ pub struct JobPatch {
     name: Option<String>,
     /// All of its tags; an empty list takes them away.
     tags: Option<Vec<String>>,
+    /// Whether it stays however old it gets, with its events and artifacts.
+    keep: Option<bool>,
 }
 
-/// Rename a job, or file it under other tags.
+/// Rename a job, file it under other tags, pin it or release it.
 ///
 /// Works in every state. It is a merge patch (RFC 7396): only what is sent changes.
 #[utoipa::path(
@@ -63,18 +65,24 @@ async fn change(
 
 fn read_changes(bytes: &[u8], config: &ApiConfig) -> Result<JobChanges, ApiError> {
     let Value::Object(mut fields) = parse(bytes)? else {
-        let action = "Send an object with `name`, `tags`, or both.";
+        let action = "Send an object with `name`, `tags` or `keep`.";
         return Err(Problem::invalid("", "The body is not a JSON object.", action).into());
     };
     let has = |fields: &Map<String, Value>, field: &str| fields.contains_key(field);
     let (names, retags) = (has(&fields, "name"), has(&fields, "tags"));
     let name = take_name(&mut fields, config)?;
     let tags = take_tags(&mut fields, config)?;
+    let keep = fields.remove("keep").map(decode_keep).transpose()?;
     if let Some(unknown) = fields.keys().next() {
         let detail = format!("`{unknown}` is nothing of a job that can change.");
-        return Err(Problem::invalid(format!("/{unknown}"), detail, "Send `name`, `tags`, or both.").into());
+        return Err(Problem::invalid(format!("/{unknown}"), detail, "Send `name`, `tags` or `keep`.").into());
     }
-    Ok(JobChanges { name: names.then_some(name), tags: retags.then_some(tags) })
+    Ok(JobChanges { name: names.then_some(name), tags: retags.then_some(tags), keep })
+}
+
+fn decode_keep(value: Value) -> Result<bool, Problem> {
+    let keep = value.as_bool();
+    keep.ok_or_else(|| Problem::invalid("/keep", format!("{value} is neither true nor false."), "Send true or false."))
 }
 
 #[cfg(test)]
@@ -90,13 +98,13 @@ mod tests {
         assert_eq!(read("{}").unwrap(), JobChanges::default());
         assert_eq!(read(r#"{"name": null}"#).unwrap().name, Some(None));
         assert_eq!(read(r#"{"name": " x "}"#).unwrap().name, Some(Some("x".to_owned())));
-        assert_eq!(read(r#"{"tags": []}"#).unwrap(), JobChanges { name: None, tags: Some(Vec::new()) });
+        assert_eq!(read(r#"{"tags": []}"#).unwrap(), JobChanges { tags: Some(Vec::new()), ..JobChanges::default() });
     }
 
     #[test]
     fn a_change_of_anything_else_names_it() {
         for (text, field) in
-            [("[]", ""), (r#"{"spec": {}}"#, "/spec"), (r#"{"tags": 1}"#, "/tags"), (r#"{"name": ""}"#, "/name")]
+            [("[]", ""), (r#"{"spec": {}}"#, "/spec"), (r#"{"tags": 1}"#, "/tags"), (r#"{"keep": 1}"#, "/keep")]
         {
             assert_eq!(read(text).unwrap_err().problem().field.as_deref(), Some(field), "{text}");
         }

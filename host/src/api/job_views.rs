@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{error::ApiError, state::ApiState, time::rfc3339};
 use crate::{
     domain::{
-        ids::JobId,
+        ids::{JobId, ScheduleId},
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
@@ -64,6 +64,11 @@ pub struct JobView {
     /// Queued jobs of the team that will begin before this one; absent in lists and once it has begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_ahead: Option<u32>,
+    /// The schedule that made it; absent where a client submitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleId>,
+    /// Whether it stays however old it gets.
+    pub keep: bool,
     /// What was asked for, with defaults filled in. The result's run record says which versions and hashes that meant.
     #[schema(value_type = Object)]
     pub spec: Value,
@@ -235,6 +240,8 @@ impl JobView {
             deadline_s: row.deadline_s,
             priority: row.priority,
             queued_ahead: row.queued_ahead,
+            schedule: row.schedule,
+            keep: row.is_kept,
             spec: asked_for(row.spec),
             created_at: rfc3339(row.created_us),
             started_at: row.started_us.map(rfc3339),

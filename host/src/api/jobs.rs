@@ -19,6 +19,7 @@ use super::{
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
     idempotency::{self, IdempotencyKey},
+    job_plan::plan_job,
     job_requests::JobRequest,
     job_views::JobView,
     params::Id,
@@ -96,7 +97,7 @@ async fn submit(
 }
 
 /// Stores the job, if it may come in, together with what its request is known by, and answers.
-async fn enqueue(
+pub(super) async fn enqueue(
     state: &ApiState,
     principal: &Principal,
     submission: Submission,
@@ -165,27 +166,19 @@ fn duplicate(twin: &JobId) -> Problem {
 }
 
 async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<NewJob, ApiError> {
-    let request = JobRequest::read(bytes, state.config())?;
-    let kind = request.spec.kind();
-    let planned = state.planner().plan(&principal.team, request.spec).await?;
-    Ok(NewJob {
-        team: principal.team.clone(),
-        key: Some(principal.key.clone()),
-        kind,
-        spec: planned.spec,
-        name: request.name,
-        tags: request.tags,
-        stages: planned.stages,
-        deadline_s: request.deadline_s,
-        priority: request.priority.unwrap_or(0),
-    })
+    plan_job(state.planner(), state.config(), &principal.team, &principal.key, bytes).await
 }
 
-fn stored_id(text: &str) -> Result<JobId, ApiError> {
+pub(super) fn stored_id(text: &str) -> Result<JobId, ApiError> {
     text.parse().map_err(|error| ApiError::internal(&error))
 }
 
-async fn accepted(state: &ApiState, principal: &Principal, id: &JobId, wait: PreferWait) -> Result<Response, ApiError> {
+pub(super) async fn accepted(
+    state: &ApiState,
+    principal: &Principal,
+    id: &JobId,
+    wait: PreferWait,
+) -> Result<Response, ApiError> {
     wait.until_ended(state, id).await?;
     let view = JobView::of(state, find(state, principal, id).await?).await?;
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();

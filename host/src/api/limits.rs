@@ -47,6 +47,10 @@ pub struct ApiConfig {
     pub live_jobs_per_team_max: u32,
     /// CPU-seconds that the tasks of one team may use per day (UTC); a submission after that is answered 429. 0 means no limit.
     pub cpu_s_per_team_and_day_max: u32,
+    /// Schedules of one team; one more is answered 429.
+    pub schedules_per_team_max: u32,
+    /// Shortest pause between two fire times of a schedule, in seconds.
+    pub schedule_interval_s_min: u64,
     /// Streams of events open at the same time; one more is answered 503.
     pub event_streams_max: usize,
     /// Longest time that `Prefer: wait` makes a request wait, in seconds. Shorter than any request may take.
@@ -76,6 +80,8 @@ impl Default for ApiConfig {
             idempotency_valid_s: 24 * 3600,
             live_jobs_per_team_max: 1_000,
             cpu_s_per_team_and_day_max: 0,
+            schedules_per_team_max: 100,
+            schedule_interval_s_min: 300,
             event_streams_max: 256,
             wait_s_max: 20,
         }

@@ -20,6 +20,8 @@ mod job_compare;
 mod job_events;
 mod job_labels;
 mod job_list;
+mod job_plan;
+mod job_removal;
 mod job_requests;
 mod job_views;
 mod jobs;
@@ -35,6 +37,8 @@ mod prefer;
 mod quota;
 mod races;
 mod respond;
+mod schedule_bodies;
+mod schedules;
 mod slate_race;
 mod slates;
 mod state;
@@ -53,8 +57,10 @@ use utoipa_axum::router::OpenApiRouter;
 use self::connections::BoundedListener;
 pub use self::{
     error::ApiError,
+    job_plan::plan_job,
     limits::ApiConfig,
     planner::{PlannedJob, Planner},
+    quota::defaults as quota_defaults,
     state::{ApiParts, ApiState},
 };
 
@@ -113,10 +119,12 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(jobs::routes())
         .merge(job_list::routes())
         .merge(job_changes::routes())
+        .merge(job_removal::routes())
         .merge(job_attempts::routes())
         .merge(job_compare::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())
+        .merge(schedules::routes())
         .merge(contests::routes())
         .merge(races::routes())
         .merge(slates::routes())

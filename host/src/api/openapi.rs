@@ -37,6 +37,7 @@ const SHARED_FAILURES: [(&str, &str, &str); 9] = [
     components(schemas(ProblemDocument, Message, CalibrateResult, SimulateResult, OptimizeResult, EvaluateResult)),
     tags(
         (name = "jobs", description = "Long work: calibrate, simulate, optimize, evaluate."),
+        (name = "schedules", description = "Jobs that are made again and again, at the times of a cron expression."),
         (name = "races", description = "Past races with results, and races to come with their entries."),
         (name = "slates", description = "Entries of a race with their salaries in a contest."),
         (name = "contests", description = "Roster, cap and scoring; shared by all teams."),

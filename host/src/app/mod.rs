@@ -3,13 +3,23 @@
 mod builtins;
 mod code_key;
 mod planner;
+mod retention;
+mod scheduler;
+
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{AbortHandle, JoinHandle},
+};
 
-use self::planner::PipelinePlanner;
+pub use self::retention::{Depth, Pruned, Pruner};
+use self::{planner::PipelinePlanner, scheduler::Scheduler};
 use crate::{
     api::{self, ApiParts, ApiState, Surface},
     catalog::ContestBook,
@@ -32,6 +42,8 @@ pub struct Running {
     worker: Option<WorkerHandle>,
     /// As the worker.
     sender: Option<SenderHandle>,
+    /// What is done beside requests and tasks.
+    companions: Vec<AbortHandle>,
     server: JoinHandle<std::io::Result<()>>,
     stop_serving: oneshot::Sender<()>,
     drain_grace: Duration,
@@ -58,23 +70,24 @@ pub async fn start(config: Config) -> Result<Running> {
         plugins.clone(),
         Arc::clone(&contests),
         config.catalog.clone(),
-        config.pipeline,
+        config.pipeline.clone(),
     );
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
     let outlooks = Outlooks::new(db.clone(), &config.jobs);
+    let planner = Arc::new(PipelinePlanner(pipeline.clone()));
+    let companions = start_companions(&config, &db, &artifacts, planner.clone());
     let worker = match config.role {
         Role::Api => None,
         Role::All | Role::Worker => {
-            Some(Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline.clone()), config.jobs).await?)
+            Some(Worker::start(db.clone(), artifacts.clone(), Arc::new(pipeline), config.jobs).await?)
         }
     };
     let sender = match config.role {
         Role::Api => None,
         Role::All | Role::Worker => Some(Sender::start(db.clone(), config.webhooks.clone()).await?),
     };
-    let planner = Arc::new(PipelinePlanner(pipeline));
     let state = ApiState::new(ApiParts {
         db: db.clone(),
         artifacts,
@@ -93,7 +106,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let server = tokio::spawn(api::serve(listener, surface, state.clone(), shutdown));
     tracing::info!(%address, "serving");
     let drain_grace = Duration::from_secs(config.drain_grace_s);
-    Ok(Running { address, db, state, worker, sender, server, stop_serving, drain_grace })
+    Ok(Running { address, db, state, worker, sender, companions, server, stop_serving, drain_grace })
 }
 
 /// Serves until `stop` is ready or an operator asks for it over HTTP, then drains.
@@ -119,6 +132,8 @@ impl Running {
     /// Stops in order: `/readyz` fails, tasks stop at a checkpoint and are given back, requests under way finish.
     pub async fn shutdown(self) {
         self.state.begin_draining();
+        // At any point of their work: everything they do is in transactions that another round or node makes up for.
+        self.companions.iter().for_each(AbortHandle::abort);
         if let Some(worker) = self.worker {
             let drained = worker.drain(self.drain_grace).await;
             if drained.abandoned > 0 {
@@ -136,6 +151,18 @@ impl Running {
         self.db.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Starts what is done beside requests and tasks; on every node, for any of them may be the only one.
+fn start_companions(
+    config: &Config,
+    db: &Db,
+    artifacts: &ArtifactStore,
+    planner: Arc<PipelinePlanner>,
+) -> Vec<AbortHandle> {
+    let scheduler = Scheduler { db: db.clone(), planner, api: config.api.clone(), config: config.schedules.clone() };
+    let pruner = Pruner::new(db.clone(), artifacts.clone(), config);
+    vec![tokio::spawn(scheduler.run()).abort_handle(), tokio::spawn(pruner.run()).abort_handle()]
 }
 
 fn open_plugins(config: &Config) -> Result<PluginRuntime> {

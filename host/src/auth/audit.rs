@@ -10,8 +10,22 @@ pub enum Action {
     JobSubmitted,
     /// A job was cancelled.
     JobCancelled,
-    /// A job was renamed or filed under other tags.
+    /// A job was deleted.
+    JobDeleted,
+    /// A job was renamed, filed under other tags, pinned or released.
     JobChanged,
+    /// A schedule was made.
+    ScheduleCreated,
+    /// A schedule was changed.
+    ScheduleChanged,
+    /// A schedule was deleted.
+    ScheduleDeleted,
+    /// A schedule fired, by itself or because somebody asked: it made a job.
+    ScheduleFired,
+    /// A schedule was due but could not make a job.
+    ScheduleFailed,
+    /// The server took a schedule out of use.
+    ScheduleDisabled,
     /// The result of a job was read.
     ResultRead,
     /// The draws of a model were read.
@@ -49,7 +63,14 @@ impl Action {
         match self {
             Self::JobSubmitted => "job.submitted",
             Self::JobCancelled => "job.cancelled",
+            Self::JobDeleted => "job.deleted",
             Self::JobChanged => "job.changed",
+            Self::ScheduleCreated => "schedule.created",
+            Self::ScheduleChanged => "schedule.changed",
+            Self::ScheduleDeleted => "schedule.deleted",
+            Self::ScheduleFired => "schedule.fired",
+            Self::ScheduleFailed => "schedule.failed",
+            Self::ScheduleDisabled => "schedule.disabled",
             Self::ResultRead => "job.result_read",
             Self::DrawsRead => "model.draws_read",
             Self::RacesImported => "races.imported",

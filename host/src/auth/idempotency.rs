@@ -138,6 +138,48 @@ pub async fn record_in(
     Ok(seen)
 }
 
+const PRUNE_SLICE: &str = "
+    DELETE FROM idempotency_keys WHERE (team_id, key) IN
+        (SELECT team_id, key FROM idempotency_keys WHERE created_us <= $1 ORDER BY created_us LIMIT $2)";
+
+/// Keys that one transaction deletes at most.
+const KEYS_PER_SLICE: i64 = 1_000;
+
+/// Deletes the keys that no longer stand for their request at `now_us`; gives their number.
+///
+/// # Errors
+/// [`AuthError::Db`] where the database fails.
+pub async fn prune(db: &Db, now_us: i64, valid_s: u64) -> Result<u64, AuthError> {
+    let mut pruned = 0;
+    loop {
+        let mut tx = db.write().await?;
+        let deleted = sqlx::query(PRUNE_SLICE)
+            .bind(now_us.saturating_sub(microseconds(valid_s)))
+            .bind(KEYS_PER_SLICE)
+            .execute(&mut *tx)
+            .await
+            .map_err(DbError::from)?
+            .rows_affected();
+        tx.commit().await?;
+        pruned += deleted;
+        if deleted < KEYS_PER_SLICE as u64 {
+            return Ok(pruned);
+        }
+    }
+}
+
+const COUNT_OLD: &str = "SELECT COUNT(*) FROM idempotency_keys WHERE created_us <= $1";
+
+/// How many keys [`prune`] would delete.
+///
+/// # Errors
+/// [`AuthError::Db`] where the database fails.
+pub async fn count_old(db: &Db, now_us: i64, valid_s: u64) -> Result<u64, AuthError> {
+    let before_us = now_us.saturating_sub(microseconds(valid_s));
+    let count: i64 = sqlx::query_scalar(COUNT_OLD).bind(before_us).fetch_one(db.read()).await.map_err(DbError::from)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 fn microseconds(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX)
 }

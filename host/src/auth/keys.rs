@@ -110,6 +110,26 @@ pub async fn authenticate(db: &Db, text: &str) -> Result<Principal, AuthError> {
     Ok(principal)
 }
 
+/// Why a key opens nothing any more (1 = revoked, 2 = expired), 0 where it does.
+const STANDING: &str = "
+    SELECT CASE WHEN revoked_us IS NOT NULL THEN 1 WHEN expires_us <= now_us THEN 2 ELSE 0 END
+    FROM api_keys, clock WHERE id = $1";
+
+/// Why `key` opens nothing now, where it does not: for what is done on a key's behalf without its text.
+///
+/// # Errors
+/// [`AuthError::Db`].
+pub async fn refusal_of(db: &Db, key: &KeyId) -> Result<Option<Refusal>, AuthError> {
+    let standing: Option<i64> =
+        sqlx::query_scalar(STANDING).bind(key.as_str()).fetch_optional(db.read()).await.map_err(DbError::from)?;
+    Ok(match standing {
+        Some(0) => None,
+        Some(1) => Some(Refusal::Revoked),
+        Some(_) => Some(Refusal::Expired),
+        None => Some(Refusal::Unknown),
+    })
+}
+
 const TOUCH: &str = "UPDATE api_keys SET last_used_us = (SELECT now_us FROM clock) WHERE id = $1";
 
 /// Notes that the key was used. A failure costs one entry in a coarse statistic and must not fail the request.

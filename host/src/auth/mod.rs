@@ -13,7 +13,7 @@ mod tests;
 
 pub use self::{
     audit::{Action, AuditEntry, record, record_or_log},
-    keys::{CreatedKey, NewKey, Principal, authenticate, create_key, revoke_key},
+    keys::{CreatedKey, NewKey, Principal, authenticate, create_key, refusal_of, revoke_key},
     scope::{Scope, UnknownScope},
     secret::{ApiKey, MalformedKey},
     team_limits::{TeamLimit, TeamLimits, set_team_limits, team_limits},

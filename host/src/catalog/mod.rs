@@ -13,6 +13,7 @@ mod plugins;
 pub mod race_file;
 pub mod race_warning;
 mod races;
+mod references;
 mod rows;
 pub mod slate_file;
 pub mod slate_match;
@@ -33,6 +34,7 @@ pub use self::{
     names::normal_form,
     plugins::{NewPlugin, StoredPlugin, disable_plugin, find_plugin, insert_plugin, is_shared_plugin, list_plugins},
     races::{RaceSummary, RacesStored, history_races, insert_races, list_races, race, race_by_key, races_by_ids},
+    references::artifacts_in_use,
     rows::{ListCursor, Listed},
     slates::{NewSlate, SlateRace, SlateSummary, insert_slate, insert_slate_in, list_slates, slate},
 };

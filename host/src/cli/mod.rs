@@ -8,6 +8,7 @@ mod job_compare;
 mod job_list;
 mod key;
 mod plugin;
+mod prune;
 mod remote;
 mod scratch;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
     /// Check a plugin before it is uploaded.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Delete what is old and what nobody needs.
+    Prune(prune::PruneArgs),
     /// Compile the component on standard input; the server's own helper process.
     #[command(name = plugins::COMPILE_SUBCOMMAND, hide = true)]
     CompileComponent,
@@ -66,6 +69,7 @@ impl Command {
             Self::Import(command) => command.run()?,
             Self::Job(command) => command.run()?,
             Self::Plugin(command) => command.run()?,
+            Self::Prune(args) => prune::run(&args)?,
             Self::CompileComponent => return Ok(plugins::compile_child_main()),
         }
         Ok(ExitCode::SUCCESS)

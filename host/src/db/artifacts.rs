@@ -1,6 +1,7 @@
-//! The artifact store: large immutable bytes, named by their SHA-256. Who still needs an artifact is not known here.
+//! The artifact store: large immutable bytes, named by their SHA-256. Who still needs an artifact is not known here; how one that
+//! nobody needs goes is in [`super::sweep`].
 
-use std::{fmt, fs, str::FromStr, sync::Arc};
+use std::{fmt, fs, path::PathBuf, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use object_store::{
@@ -12,6 +13,9 @@ use url::Url;
 
 use super::{Db, DbConfig, DbError, WriteTx};
 use crate::domain::ids::random_hex_128;
+
+/// Directory of what [`ArtifactStore::check`] writes.
+pub(super) const PROBES: &str = "probe";
 
 /// The SHA-256 of an artifact's bytes, as 64 lower-case hexadecimal digits: its name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,7 +41,7 @@ impl ArtifactHash {
     }
 
     /// Two levels of 256 directories keep each directory small with a million artifacts.
-    fn location(&self) -> Path {
+    pub(super) fn location(&self) -> Path {
         Path::from_iter([&self.0[0..2], &self.0[2..4], self.0.as_str()])
     }
 }
@@ -74,9 +78,13 @@ impl fmt::Display for ArtifactHash {
 /// A handle on the artifact store; clones share it.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
-    store: Arc<dyn ObjectStore>,
-    db: Db,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) db: Db,
+    /// Where the files are, where they are on this machine.
+    pub(super) directory: Option<PathBuf>,
     bytes_max: u64,
+    /// How long what was put stays without anybody naming it, in microseconds.
+    pub(super) hold_us: i64,
 }
 
 /// An artifact whose bytes are durable but whose row is not written yet.
@@ -85,6 +93,9 @@ pub struct ArtifactStore {
 pub struct StagedArtifact {
     hash: ArtifactHash,
     size_bytes: i64,
+    hold_us: i64,
+    /// The deletion that had ended when the bytes were stored, where the artifact had been deleted before.
+    deletion_us: Option<i64>,
 }
 
 impl ArtifactStore {
@@ -97,25 +108,29 @@ impl ArtifactStore {
             Some(url) => open_bucket(url)?,
             None => open_directory(config)?,
         };
-        Ok(Self { store, db, bytes_max: config.artifact_bytes_max })
+        let directory = config.artifacts_url.is_none().then(|| config.artifacts_dir());
+        let hold_us = i64::try_from(config.artifact_hold_s.saturating_mul(1_000_000)).unwrap_or(i64::MAX >> 1);
+        Ok(Self { store, db, directory, bytes_max: config.artifact_bytes_max, hold_us })
     }
 
-    /// Stores the bytes durably and returns their name. Storing the same bytes again costs a look.
+    /// Stores the bytes durably and returns their name. Storing the same bytes again costs a look. They stay for
+    /// `artifact_hold_s` without anybody naming them.
     ///
     /// # Errors
-    /// [`DbError::ArtifactTooLarge`], or [`DbError::Store`] / [`DbError::Busy`] / [`DbError::Query`]: retry.
+    /// [`DbError::ArtifactTooLarge`], or [`DbError::Store`] / [`DbError::Busy`] / [`DbError::Query`] /
+    /// [`DbError::ArtifactBeingDeleted`]: retry.
     pub async fn put(&self, bytes: Bytes) -> Result<ArtifactHash, DbError> {
-        let staged = self.stage(bytes).await?;
+        let staged = StagedArtifact { hold_us: self.hold_us, ..self.stage(bytes).await? };
         let mut tx = self.db.write().await?;
         let hash = staged.record(&mut tx).await?;
         tx.commit().await?;
         Ok(hash)
     }
 
-    /// Stores the bytes durably; the caller records the row in a transaction of its own.
+    /// Stores the bytes durably; the caller records the row in a transaction of its own, which must name them too.
     ///
     /// # Errors
-    /// [`DbError::ArtifactTooLarge`], or [`DbError::Store`]: retry.
+    /// [`DbError::ArtifactTooLarge`], or [`DbError::Store`] / [`DbError::ArtifactBeingDeleted`]: retry.
     pub async fn stage(&self, bytes: Bytes) -> Result<StagedArtifact, DbError> {
         let length = bytes.len() as u64;
         let size_bytes = i64::try_from(length).ok().filter(|_| length <= self.bytes_max);
@@ -123,11 +138,12 @@ impl ArtifactStore {
             return Err(DbError::ArtifactTooLarge { bytes: length, limit: self.bytes_max });
         };
         let hash = ArtifactHash::of(&bytes);
-        if !self.holds(&hash, length).await? {
+        let deletion_us = self.last_deletion_us(&hash).await?;
+        if deletion_us.is_some() || !self.holds(&hash, length).await? {
             // The store writes a temporary file, syncs it and renames it: a reader sees all of it or nothing.
             self.store.put(&hash.location(), PutPayload::from_bytes(bytes)).await?;
         }
-        Ok(StagedArtifact { hash, size_bytes })
+        Ok(StagedArtifact { hash, size_bytes, hold_us: 0, deletion_us })
     }
 
     /// The bytes with this name, verified.
@@ -153,7 +169,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`DbError::Store`]: the store cannot be used now.
     pub async fn check(&self) -> Result<(), DbError> {
-        let probe = Path::from_iter(["probe", random_hex_128().as_str()]);
+        let probe = Path::from_iter([PROBES, random_hex_128().as_str()]);
         self.store.put(&probe, PutPayload::from_static(b"paddock")).await?;
         let found = self.store.get(&probe).await?.bytes().await;
         self.store.delete(&probe).await?;
@@ -193,8 +209,18 @@ fn open_bucket(url: &str) -> Result<Arc<dyn ObjectStore>, DbError> {
     Ok(Arc::new(PrefixStore::new(store, prefix)))
 }
 
-const RECORD: &str = "INSERT INTO artifacts (hash, size_bytes, created_us)
-    VALUES ($1, $2, (SELECT now_us FROM clock)) ON CONFLICT (hash) DO NOTHING";
+/// An artifact that was condemned since its bytes were stored may have lost them: then no row is written. One whose deletion had
+/// ended before that is there again.
+const RECORD: &str = "
+    INSERT INTO artifacts (hash, size_bytes, created_us, held_until_us)
+    SELECT $1, $2, now_us, now_us + $3 FROM clock WHERE true
+    ON CONFLICT (hash) DO UPDATE
+    SET held_until_us = CASE
+            WHEN artifacts.held_until_us > excluded.held_until_us THEN artifacts.held_until_us
+            ELSE excluded.held_until_us
+        END,
+        condemned_us = NULL, gone_us = NULL
+    WHERE artifacts.condemned_us IS NULL OR artifacts.gone_us = CAST($4 AS BIGINT)";
 
 impl StagedArtifact {
     /// The artifact's name.
@@ -206,9 +232,16 @@ impl StagedArtifact {
     /// Writes the row in the caller's transaction.
     ///
     /// # Errors
-    /// [`DbError::Query`] where the database refuses.
+    /// [`DbError::ArtifactBeingDeleted`] where its bytes may be gone again: store them once more; [`DbError::Query`] where the
+    /// database refuses.
     pub async fn record(self, tx: &mut WriteTx) -> Result<ArtifactHash, DbError> {
-        sqlx::query(RECORD).bind(self.hash.as_str()).bind(self.size_bytes).execute(&mut **tx).await?;
-        Ok(self.hash)
+        let recorded = sqlx::query(RECORD)
+            .bind(self.hash.as_str())
+            .bind(self.size_bytes)
+            .bind(self.hold_us)
+            .bind(self.deletion_us)
+            .execute(&mut **tx)
+            .await?;
+        if recorded.rows_affected() == 1 { Ok(self.hash) } else { Err(DbError::ArtifactBeingDeleted(self.hash)) }
     }
 }

@@ -23,6 +23,8 @@ pub struct DbConfig {
     pub wait_ms_max: u64,
     /// The largest artifact, in bytes.
     pub artifact_bytes_max: u64,
+    /// How long an artifact that nobody names is kept, in seconds: longer than any job runs, which names what it stores at its end.
+    pub artifact_hold_s: u64,
 }
 
 impl Default for DbConfig {
@@ -35,6 +37,7 @@ impl Default for DbConfig {
             write_connections: 8,
             wait_ms_max: 10_000,
             artifact_bytes_max: 1 << 30,
+            artifact_hold_s: 48 * 3600,
         }
     }
 }

@@ -89,6 +89,9 @@ pub enum DbError {
     /// There is no artifact with this hash. It was pruned, or never written.
     #[error("artifact {0} does not exist")]
     ArtifactMissing(ArtifactHash),
+    /// The artifact was found unused and is being deleted. Store its bytes again, after a pause.
+    #[error("artifact {0} is being deleted")]
+    ArtifactBeingDeleted(ArtifactHash),
     /// The stored bytes are not what was put. Restore the artifact from a backup, or run the job that made it again.
     #[error("artifact {hash} is corrupt: its {bytes} bytes have the hash {found}")]
     ArtifactCorrupt {
@@ -116,7 +119,15 @@ impl DbError {
     /// Whether the same call may succeed later without anybody repairing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy | Self::Query(_) | Self::NotCommitted(_) | Self::Store(_) | Self::Io { .. })
+        matches!(
+            self,
+            Self::Busy
+                | Self::Query(_)
+                | Self::NotCommitted(_)
+                | Self::Store(_)
+                | Self::Io { .. }
+                | Self::ArtifactBeingDeleted(_)
+        )
     }
 
     /// Whether a unique index refused the row.

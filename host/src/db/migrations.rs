@@ -14,7 +14,7 @@ macro_rules! migration {
     };
 }
 
-const FILES: [(i64, &str, &str); 8] = [
+const FILES: [(i64, &str, &str); 9] = [
     migration!(1, "jobs"),
     migration!(2, "catalog"),
     migration!(3, "auth"),
@@ -22,6 +22,7 @@ const FILES: [(i64, &str, &str); 8] = [
     migration!(5, "fair_share"),
     migration!(6, "attempt_cost"),
     migration!(7, "webhooks"),
+    migration!(8, "schedules"),
     migration!(9, "job_history"),
 ];
 

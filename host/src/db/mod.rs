@@ -6,8 +6,10 @@
 //! PostgreSQL: a pool for each. There, transactions run side by side, and whoever changes a job locks its row first.
 
 pub mod artifacts;
+pub mod chores;
 mod config;
 mod dialect;
+mod drafts;
 mod error;
 mod fleet_hints;
 mod group;
@@ -15,6 +17,7 @@ mod hints;
 mod lock;
 mod migrations;
 mod open;
+pub mod sweep;
 mod write;
 
 #[cfg(test)]

@@ -138,6 +138,10 @@ id!(
     /// A task of a job: the unit that a worker leases.
     TaskId, "task_", "task"
 );
+id!(
+    /// A schedule of recurring jobs.
+    ScheduleId, "sched_", "schedule"
+);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use crate::{
     db::DbError,
-    domain::ids::{JobId, TeamId},
+    domain::ids::{JobId, ScheduleId, TeamId},
 };
 
 /// A failure of the job engine.
@@ -17,6 +17,21 @@ pub enum JobsError {
     /// There is no such job.
     #[error("job {0} does not exist")]
     UnknownJob(JobId),
+    /// The job has not ended; nothing was changed. Cancel it first.
+    #[error("job {0} has not ended")]
+    JobLive(JobId),
+    /// There is no such schedule.
+    #[error("schedule {0} does not exist")]
+    UnknownSchedule(ScheduleId),
+    /// The team has a schedule of this name; nothing was stored. Choose another name.
+    #[error("the team has a schedule named `{0}` already")]
+    ScheduleNameTaken(String),
+    /// The team has as many schedules as it may; nothing was stored. Delete one.
+    #[error("the team has {0} schedules, which is the limit")]
+    TooManySchedules(u32),
+    /// Somebody else changed the schedule meanwhile; nothing was changed. Read it again.
+    #[error("schedule {0} was changed by somebody else meanwhile")]
+    ScheduleChanged(ScheduleId),
     /// The task was reclaimed, cancelled or ended since this lease was taken; nothing was written. Stop working on it.
     #[error("the lease on the task is lost")]
     LeaseLost,

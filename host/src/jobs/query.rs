@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::{Connection, Db, Row},
     domain::{
-        ids::{JobId, KeyId, TeamId},
+        ids::{JobId, KeyId, ScheduleId, TeamId},
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
@@ -67,6 +67,10 @@ pub struct JobRow {
     pub problem: Option<Problem>,
     /// The components of its result.
     pub components: Vec<Component>,
+    /// The schedule that made it, where one did.
+    pub schedule: Option<ScheduleId>,
+    /// Whether it stays however old it gets.
+    pub is_kept: bool,
     /// Attempts that did not go well, newest first, at most 100. Empty in lists.
     pub failed_attempts: Vec<AttemptRow>,
 }
@@ -121,7 +125,7 @@ macro_rules! job_columns {
     () => {
         "jobs.id, jobs.team_id, jobs.key_id, jobs.kind, jobs.name, jobs.tags, jobs.spec, jobs.state, jobs.cancel_requested_us,
         jobs.deadline_s, jobs.priority, jobs.created_us, jobs.started_us, jobs.finished_us, jobs.progress, jobs.components,
-        jobs.problem, (SELECT now_us FROM clock) AS now_us"
+        jobs.problem, jobs.schedule_id, jobs.keep, (SELECT now_us FROM clock) AS now_us"
     };
 }
 /// What [`read_stage`] reads. Stages follow each other, so the first claim after the opening of a stage was of one of its tasks.
@@ -212,6 +216,7 @@ pub async fn result(db: &Db, job: &JobId) -> Result<JobResult, JobsError> {
 pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
     let state = read_state(row)?;
     let key: Option<&str> = row.try_get("key_id")?;
+    let schedule: Option<&str> = row.try_get("schedule_id")?;
     let started_us: Option<i64> = row.try_get("started_us")?;
     let deadline_s: Option<i64> = row.try_get("deadline_s")?;
     let progress: f64 = row.try_get("progress")?;
@@ -242,6 +247,11 @@ pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
         stages: Vec::new(),
         problem: read_problem(row, "jobs.problem")?,
         components: read_components(row)?,
+        schedule: schedule
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| JobsError::unreadable("jobs.schedule_id", error))?,
+        is_kept: row.try_get::<i64, _>("keep")? == 1,
         failed_attempts: Vec::new(),
     })
 }

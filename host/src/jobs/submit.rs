@@ -7,12 +7,12 @@ use super::{
     error::JobsError,
     events::{self, NewEvent},
     limits::TASKS_PER_JOB_MAX,
-    tags,
+    schedules, tags,
 };
 use crate::{
     db::{Db, Hint, WriteTx},
     domain::{
-        ids::{JobId, KeyId, TaskId, TeamId},
+        ids::{JobId, KeyId, ScheduleId, TaskId, TeamId},
         job::{JobKind, JobState},
     },
 };
@@ -38,6 +38,8 @@ pub struct NewJob {
     pub deadline_s: Option<u64>,
     /// Orders the team's own jobs: higher ones are claimed first.
     pub priority: i64,
+    /// The schedule that makes it.
+    pub schedule: Option<ScheduleId>,
 }
 
 impl NewJob {
@@ -126,6 +128,8 @@ pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Resul
     insert_jobs(tx, new).await?;
     insert_stages(tx, new).await?;
     insert_tasks(tx, new).await?;
+    let scheduled = new.iter().filter_map(|(id, job)| Some((job.schedule.as_ref()?, *id)));
+    schedules::fire::note_jobs_in(tx, scheduled).await?;
     tags::enter(tx, new.iter().map(|(id, job)| (*id, &job.tags[..]))).await?;
     let queued: Vec<_> = new.iter().map(|(id, _)| NewEvent::state(id, JobState::Queued)).collect();
     events::append_all(tx, &queued).await?;
@@ -155,6 +159,7 @@ async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), 
             "deadline_s": job.deadline_s.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
             "priority": job.priority,
             "plan_hash": job.plan_hash(),
+            "schedule": job.schedule,
             "tags": json!(job.tags).to_string(),
         })
     });

@@ -1,9 +1,9 @@
-//! What a team files its jobs under: tags and names, given at submission and changed at any time. They change nothing of what a
-//! job does.
+//! What a team files its jobs under: tags and names, given at submission and changed at any time, and whether they are to stay.
+//! Nothing of this changes what a job does.
 
 use serde_json::json;
 
-use super::{error::JobsError, lease};
+use super::{error::JobsError, lease, retention};
 use crate::{
     db::{Db, WriteTx},
     domain::ids::JobId,
@@ -16,6 +16,8 @@ pub struct JobChanges {
     pub name: Option<Option<String>>,
     /// All of its tags.
     pub tags: Option<Vec<String>>,
+    /// Whether it stays however old it gets.
+    pub keep: Option<bool>,
 }
 
 /// Changes a job, whatever its state.
@@ -31,6 +33,9 @@ pub async fn change(db: &Db, job: &JobId, changes: &JobChanges) -> Result<(), Jo
     }
     if let Some(tags) = &changes.tags {
         retag(&mut tx, job, tags).await?;
+    }
+    if let Some(keep) = changes.keep {
+        retention::set_keep_in(&mut tx, job, keep).await?;
     }
     Ok(tx.commit().await?)
 }

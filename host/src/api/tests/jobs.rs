@@ -85,6 +85,7 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
             stages,
             deadline_s: None,
             priority: 0,
+            schedule: None,
         };
         jobs::submit::submit(server.state.db(), job).await.unwrap()
     };

@@ -86,6 +86,16 @@ impl Described<'_> {
     }
 }
 
+async fn call_schedules(described: &mut Described<'_>) {
+    let json = Some("application/json");
+    let weekly = r#"{"name": "weekly", "cron": "0 3 * * MON", "job": {"kind": "calibrate", "seed": 9}}"#;
+    let schedule = described.call("post", "/v1/schedules", "/v1/schedules", json, weekly).await;
+    let schedule = format!("/v1/schedules/{}", schedule.body["id"].as_str().unwrap());
+    described.call("post", "/v1/schedules/{id}/run", &format!("{schedule}/run"), None, "").await;
+    described.get("/v1/schedules/{id}", &schedule).await;
+    described.call("patch", "/v1/schedules/{id}", &schedule, json, r#"{"enabled": false}"#).await;
+}
+
 #[tokio::test]
 async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let server = Server::start().await;
@@ -122,7 +132,9 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     described.get("/v1/jobs/{id}/compare/{other}", &format!("{job}/compare/{id}")).await;
     described.call("post", "/v1/jobs/{id}/rerun", &format!("{job}/rerun"), None, "").await;
     call_webhooks(&mut described).await;
-    for path in ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs", "/v1/webhooks"] {
+    call_schedules(&mut described).await;
+    let lists = ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs", "/v1/webhooks", "/v1/schedules"];
+    for path in lists {
         let listed = described.get(path, path).await;
         assert!(!listed.body["items"].as_array().unwrap().is_empty(), "{path} has nothing to look at");
     }
@@ -135,6 +147,8 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
         "get /v1/jobs/{id}/result",
         "get /v1/jobs/{id}/events/stream",
         "get /v1/models/{id}/draws",
+        "delete /v1/schedules/{id}",
+        "delete /v1/jobs/{id}",
     ];
     let all = described.document["paths"].as_object().unwrap().iter();
     let all =

@@ -35,6 +35,24 @@ macro_rules! behaviours {
                 yesterdays_usage_does_not_count,
                 an_operators_limit_of_a_team_goes_before_the_defaults,
             }
+            retention {
+                a_job_is_old_so_long_after_its_end_unless_it_is_pinned_or_live,
+                a_deleted_job_leaves_no_row_and_a_live_or_pinned_one_is_refused,
+                a_history_longer_than_a_transaction_goes_in_slices,
+                what_a_job_names_anywhere_is_found_while_it_lives_and_after,
+                an_ended_job_lets_go_of_its_checkpoints,
+            }
+            schedules {
+                a_time_is_fired_once_however_many_nodes_try,
+                missed_times_are_made_up_for_once_or_not_at_all,
+                a_change_after_reading_wins_over_the_firing,
+                a_twin_or_a_full_team_is_skipped_with_the_reason,
+                failures_in_a_row_disable_it_at_the_limit_and_a_job_forgets_them,
+                a_schedule_whose_key_is_gone_is_disabled_with_the_reason,
+                a_firing_that_breaks_off_leaves_the_schedule_due,
+                a_team_has_so_many_schedules_and_each_name_once,
+                a_job_made_on_demand_is_the_schedules_last_and_moves_nothing,
+            }
             retry {
                 a_task_may_fail_one_time_less_than_the_limit,
                 a_task_that_fails_as_often_as_allowed_fails_its_job_with_the_history,

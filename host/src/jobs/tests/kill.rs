@@ -107,6 +107,7 @@ async fn submit_one(db: &Db) -> JobId {
         stages,
         deadline_s: None,
         priority: 0,
+        schedule: None,
     };
     submit::submit(db, job).await.unwrap()
 }

@@ -86,6 +86,7 @@ impl Store {
             stages: stages.collect(),
             deadline_s: None,
             priority: 0,
+            schedule: None,
         }
     }
 

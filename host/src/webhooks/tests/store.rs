@@ -144,6 +144,7 @@ pub(super) fn plan(team: &TeamId) -> NewJob {
         stages: vec![NewStage { name: "only".to_owned(), weight: 1.0, tasks: vec![json!({})] }],
         deadline_s: None,
         priority: 0,
+        schedule: None,
     }
 }
 

@@ -83,8 +83,11 @@ pub(in crate::jobs::tests) async fn every_filter_finds_its_jobs_page_by_page_new
 
 pub(in crate::jobs::tests) async fn a_job_is_found_under_its_new_tags_and_name_only(store: Store) {
     let job = submit_as(&store, "Monday", &["night", "oval"]).await;
-    let changes =
-        JobChanges { name: Some(Some("Tuesday".to_owned())), tags: Some(vec!["oval".to_owned(), "day".to_owned()]) };
+    let changes = JobChanges {
+        name: Some(Some("Tuesday".to_owned())),
+        tags: Some(vec!["oval".to_owned(), "day".to_owned()]),
+        keep: None,
+    };
     tags::change(&store.db, &job, &changes).await.unwrap();
     tags::change(&store.db, &job, &JobChanges::default()).await.unwrap();
     let row = store.job(&job).await;
@@ -92,7 +95,7 @@ pub(in crate::jobs::tests) async fn a_job_is_found_under_its_new_tags_and_name_o
     for (tag, found) in [("night", 0), ("oval", 1), ("day", 1)] {
         assert_eq!(listed(&store, &store.team, &tagged(tag)).await.len(), found, "{tag}");
     }
-    tags::change(&store.db, &job, &JobChanges { name: Some(None), tags: Some(Vec::new()) }).await.unwrap();
+    tags::change(&store.db, &job, &JobChanges { name: Some(None), tags: Some(Vec::new()), keep: None }).await.unwrap();
     let row = store.job(&job).await;
     assert_eq!((row.name, row.tags), (None, Vec::new()));
     assert_eq!(listed(&store, &store.team, &tagged("oval")).await, []);
