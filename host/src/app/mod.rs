@@ -119,22 +119,28 @@ impl Running {
     /// Stops in order: `/readyz` fails, tasks stop at a checkpoint and are given back, requests under way finish.
     pub async fn shutdown(self) {
         self.state.begin_draining();
-        if let Some(worker) = self.worker {
-            let drained = worker.drain(self.drain_grace).await;
-            if drained.abandoned > 0 {
-                tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
-            }
-        }
-        // After the worker, whose last events are sent if there is time, and by a later start if there is none.
-        if let Some(sender) = self.sender {
-            sender.drain(self.drain_grace).await;
-        }
+        // Side by side: both together have the grace.
+        tokio::join!(drain_worker(self.worker, self.drain_grace), drain_sender(self.sender, self.drain_grace));
         drop(self.stop_serving);
         if !self.server.is_finished() && tokio::time::timeout(self.drain_grace, self.server).await.is_err() {
             tracing::warn!("requests did not finish in time");
         }
         self.db.close().await;
         tracing::info!("stopped");
+    }
+}
+
+async fn drain_worker(worker: Option<WorkerHandle>, grace: Duration) {
+    let Some(worker) = worker else { return };
+    let drained = worker.drain(grace).await;
+    if drained.abandoned > 0 {
+        tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
+    }
+}
+
+async fn drain_sender(sender: Option<SenderHandle>, grace: Duration) {
+    if let Some(sender) = sender {
+        sender.drain(grace).await;
     }
 }
 

@@ -116,8 +116,7 @@ pub(super) async fn append_all(tx: &mut WriteTx, new: &[NewEvent<'_>]) -> Result
         json!({ "place": place, "job": event.job, "kind": event.kind.as_str(), "data": event.data.to_string() })
     }).collect();
     // Most teams have no webhook: then there is nothing to hand on.
-    let told: Vec<Option<i64>> =
-        sqlx::query_scalar(APPEND).bind(json!(items).to_string()).fetch_all(&mut **tx).await?;
+    let told: Vec<Option<i64>> = sqlx::query_scalar(APPEND).bind(json!(items).to_string()).fetch_all(&mut **tx).await?;
     let told: Vec<i64> = told.into_iter().flatten().collect();
     fan_out(tx, &told).await?;
     new.iter().for_each(|event| tx.hint(Hint::JobChanged(event.job.clone())));
