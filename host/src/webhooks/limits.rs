@@ -10,8 +10,9 @@ pub(super) const RESPONSE_CHARS_MAX: usize = 1_000;
 pub(super) const RESPONSE_BYTES_MAX: usize = 4_096;
 /// Characters of an error that are kept.
 pub(super) const ERROR_CHARS_MAX: usize = 300;
-/// A lease outlives the longest attempt by this, so that a slow database is not mistaken for a dead sender.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// A lease outlives the longest attempt by this, so that a slow answer's body and a slow database are not mistaken for a dead
+/// sender.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// Rows that one statement of the upkeep removes, so that no other writer waits long for it.
 pub(super) const PRUNED_AT_ONCE_MAX: i64 = 1_000;
 
