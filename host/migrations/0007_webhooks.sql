@@ -59,9 +59,7 @@ CREATE TABLE webhook_deliveries (
     CHECK ((finished_us IS NULL) = (state = 'pending'))
 );
 CREATE INDEX webhook_deliveries_by_webhook ON webhook_deliveries (webhook_id, created_us DESC, id DESC);
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, due_us)
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (webhook_id, due_us, sequence)
     WHERE state = 'pending' AND lease_until_us IS NULL;
 CREATE INDEX webhook_deliveries_leased ON webhook_deliveries (webhook_id) WHERE lease_until_us IS NOT NULL;
--- A job's events are told in their order.
-CREATE INDEX webhook_deliveries_of_job ON webhook_deliveries (job_id, webhook_id, sequence) WHERE state = 'pending';
 CREATE INDEX webhook_deliveries_finished ON webhook_deliveries (finished_us) WHERE finished_us IS NOT NULL;

@@ -26,12 +26,12 @@ const OTHER_VARIABLES: [&str; 4] = ["SERVER", "API_KEY", "REAL_DATA", "CONFIG"];
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Answers requests and runs tasks.
+    /// Answers requests, runs tasks and sends webhooks.
     #[default]
     All,
-    /// Answers requests and runs no tasks.
+    /// Answers requests only.
     Api,
-    /// Runs tasks, and answers for its health only.
+    /// Runs tasks and sends webhooks, and answers for its health only.
     Worker,
 }
 

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use crate::{
     season::{import, result, small_fit, submit},
     server::{Place, Server},
+    support::postgres::Cluster,
 };
 
 /// Longer than anything here takes; reaching it means that a request never came.
@@ -159,14 +160,17 @@ fn start_https() -> (String, String, mpsc::Receiver<String>) {
     (url, made.cert.pem(), arrived)
 }
 
-/// A server that may send to loopback, and tries again at once, as often as told.
-fn sender(retries: usize, more: &[(&str, &str)]) -> Server {
+/// Settings under which a server may send to loopback, and tries again at once, as often as told.
+fn settings(retries: usize, more: &[(&str, &str)]) -> Vec<(String, String)> {
     let delays = json!(vec![0; retries]).to_string();
-    let settings =
-        [("ALLOW_HTTP", "true"), ("ALLOW_PRIVATE", "true"), ("RETRY_DELAYS_S", delays.as_str()), ("POLL_MS", "50")];
-    let named =
-        settings.iter().chain(more).map(|(name, value)| (format!("PADDOCK_WEBHOOKS__{name}"), (*value).to_owned()));
-    Server::start_at(&Place::shared(named.collect()), &[])
+    let all = [("ALLOW_HTTP", "true"), ("ALLOW_PRIVATE", "true"), ("RETRY_DELAYS_S", &delays), ("POLL_MS", "50")];
+    let named = all.iter().chain(more).map(|(name, value)| (format!("PADDOCK_WEBHOOKS__{name}"), (*value).to_owned()));
+    named.collect()
+}
+
+/// A server with such settings.
+fn sender(retries: usize, more: &[(&str, &str)]) -> Server {
+    Server::start_at(&Place::shared(settings(retries, more)), &[])
 }
 
 /// Makes a webhook; gives its path and its secret.
@@ -385,7 +389,11 @@ fn an_https_receiver_is_sent_something_only_if_its_certificate_is_trusted() {
     std::fs::write(&file, certificate).unwrap();
     let trusting = ("SSL_CERT_FILE".to_owned(), file.to_str().unwrap().to_owned());
     let private = ("PADDOCK_WEBHOOKS__ALLOW_PRIVATE".to_owned(), "true".to_owned());
-    for (environment, is_trusted) in [(vec![private.clone()], false), (vec![private, trusting], true)] {
+    // Nobody is there, and nobody is asked: a proxy would resolve the receiver's name itself.
+    let proxy = ("HTTPS_PROXY".to_owned(), "http://127.0.0.1:1".to_owned());
+    for (environment, is_trusted) in
+        [(vec![private.clone(), proxy.clone()], false), (vec![private, proxy, trusting], true)]
+    {
         let server = Server::start_at(&Place::shared(environment), &[]);
         let key = server.key("team", "read,admin");
         let (webhook, _) = webhook(&server, &key, &url, None);
@@ -398,4 +406,27 @@ fn an_https_receiver_is_sent_something_only_if_its_certificate_is_trusted() {
             assert!(error.contains("invalid peer certificate"), "{error}");
         }
     }
+}
+
+#[test]
+fn another_node_sends_what_a_killed_one_had_under_way() {
+    let Some(cluster) = Cluster::shared() else { return };
+    let receiver = Receiver::start([Reply::Nothing]);
+    // A dead sender's lease ends ten seconds after this timeout.
+    let mut environment = settings(0, &[("TIMEOUT_MS", "1000"), ("UPKEEP_MS", "100")]);
+    environment.push(("PADDOCK_DATABASE_URL".to_owned(), cluster.create_database()));
+    let place = Place::shared(environment);
+    let api = Server::start_at(&place, &["--role", "api"]);
+    let key = api.key("team", "read,admin");
+    let (webhook, secret) = webhook(&api, &key, &receiver.url(), None);
+    assert_eq!(api.post_json(&key, &format!("{webhook}/test"), &json!({})).status, 202);
+    receiver.expect_silence();
+    let first = Server::start_at(&place, &["--role", "worker"]);
+    let lost = receiver.next();
+    drop(first);
+    let _second = Server::start_at(&place, &["--role", "worker"]);
+    let again = receiver.next();
+    assert_eq!((again.id(), &again.body), (lost.id(), &lost.body));
+    assert!(again.is_signed_with(&secret));
+    assert_eq!(wait_for_delivery(&api, &key, &webhook, "delivered")["attempts"], 1);
 }

@@ -134,16 +134,8 @@ impl Running {
         self.state.begin_draining();
         // At any point of their work: everything they do is in transactions that another round or node makes up for.
         self.companions.iter().for_each(AbortHandle::abort);
-        if let Some(worker) = self.worker {
-            let drained = worker.drain(self.drain_grace).await;
-            if drained.abandoned > 0 {
-                tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
-            }
-        }
-        // After the worker, whose last events are sent if there is time, and by a later start if there is none.
-        if let Some(sender) = self.sender {
-            sender.drain(self.drain_grace).await;
-        }
+        // Side by side: both together have the grace.
+        tokio::join!(drain_worker(self.worker, self.drain_grace), drain_sender(self.sender, self.drain_grace));
         drop(self.stop_serving);
         if !self.server.is_finished() && tokio::time::timeout(self.drain_grace, self.server).await.is_err() {
             tracing::warn!("requests did not finish in time");
@@ -163,6 +155,20 @@ fn start_companions(
     let scheduler = Scheduler { db: db.clone(), planner, api: config.api.clone(), config: config.schedules.clone() };
     let pruner = Pruner::new(db.clone(), artifacts.clone(), config);
     vec![tokio::spawn(scheduler.run()).abort_handle(), tokio::spawn(pruner.run()).abort_handle()]
+}
+
+async fn drain_worker(worker: Option<WorkerHandle>, grace: Duration) {
+    let Some(worker) = worker else { return };
+    let drained = worker.drain(grace).await;
+    if drained.abandoned > 0 {
+        tracing::warn!(tasks = drained.abandoned, "tasks did not stop in time; their leases will run out");
+    }
+}
+
+async fn drain_sender(sender: Option<SenderHandle>, grace: Duration) {
+    if let Some(sender) = sender {
+        sender.drain(grace).await;
+    }
 }
 
 fn open_plugins(config: &Config) -> Result<PluginRuntime> {

@@ -10,8 +10,9 @@ pub(super) const RESPONSE_CHARS_MAX: usize = 1_000;
 pub(super) const RESPONSE_BYTES_MAX: usize = 4_096;
 /// Characters of an error that are kept.
 pub(super) const ERROR_CHARS_MAX: usize = 300;
-/// A lease outlives the longest attempt by this, so that a slow database is not mistaken for a dead sender.
-const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// A lease outlives the longest attempt by this, so that a slow answer's body and a slow database are not mistaken for a dead
+/// sender.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// Rows that one statement of the upkeep removes, so that no other writer waits long for it.
 pub(super) const PRUNED_AT_ONCE_MAX: i64 = 1_000;
 
@@ -33,9 +34,10 @@ pub struct WebhooksConfig {
     pub rotation_overlap_s: u64,
     /// The longest that a rotation may say, in seconds.
     pub rotation_overlap_s_max: u64,
-    /// Requests of this process that may be under way at the same time.
+    /// Requests of this process that may be under way at the same time; at least 1.
     pub in_flight_max: usize,
-    /// Requests to one webhook that may be under way at the same time, over all processes: a slow receiver delays itself only.
+    /// Requests to one webhook that may be under way at the same time, over all processes; at least 1. A slow receiver delays
+    /// itself only.
     pub in_flight_per_webhook_max: u32,
     /// Longest time from looking up the receiver's address to the head of its answer, in milliseconds.
     pub timeout_ms: u64,
@@ -103,13 +105,17 @@ impl WebhooksConfig {
     }
 }
 
+/// The longest time that the database counts with, in microseconds: 36,000 years, so that a sum with the clock does not overflow.
+const TIME_US_MAX: i64 = 1 << 60;
+
+/// A time as the database counts.
 pub(super) fn microseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).min(TIME_US_MAX)
 }
 
-/// Seconds as the database counts; bounded, so that a sum with the clock does not overflow.
+/// Seconds as the database counts.
 pub(super) fn seconds_us(seconds: u64) -> i64 {
-    i64::try_from(seconds.saturating_mul(1_000_000)).unwrap_or(i64::MAX).min(1 << 60)
+    microseconds(Duration::from_secs(seconds))
 }
 
 /// The first characters of a text from outside, without what a database's text cannot hold.

@@ -11,7 +11,8 @@ const JITTER: f64 = 0.2;
 pub(super) fn pause_after(config: &WebhooksConfig, attempts: u32, roll: f64) -> Option<Duration> {
     let index = usize::try_from(attempts.saturating_sub(1)).ok()?;
     let seconds = *config.retry_delays_s.get(index)?;
-    Some(Duration::from_secs(seconds).mul_f64(1.0 + JITTER * roll.clamp(0.0, 1.0)))
+    let spread = 1.0 + JITTER * roll.clamp(0.0, 1.0);
+    Some(Duration::try_from_secs_f64(seconds as f64 * spread).unwrap_or(Duration::MAX))
 }
 
 /// The pause that a receiver is given where it asks for one.
@@ -22,6 +23,7 @@ pub(super) fn granted(config: &WebhooksConfig, asked: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webhooks::limits::microseconds;
 
     #[test]
     fn pauses_follow_the_schedule_and_end_with_it() {
@@ -37,6 +39,12 @@ mod tests {
         let config = WebhooksConfig::default();
         assert_eq!(pause_after(&config, 2, 1.0).unwrap().as_secs(), 360);
         assert_eq!(pause_after(&config, 2, 0.5).unwrap().as_secs(), 330);
+    }
+
+    #[test]
+    fn a_pause_without_end_is_a_long_one() {
+        let config = WebhooksConfig { retry_delays_s: vec![u64::MAX], ..WebhooksConfig::default() };
+        assert_eq!(microseconds(pause_after(&config, 1, 1.0).unwrap()), 1 << 60);
     }
 
     #[test]

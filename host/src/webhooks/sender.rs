@@ -86,7 +86,7 @@ async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
             Some(ended) = sending.join_next() => note_panic(ended),
             _ = upkeep.tick() => keep_house(&shared).await,
             _ = prune.tick() => remove_old(&shared).await,
-            () = tokio::time::sleep(Duration::from_millis(shared.config.poll_ms)) => {}
+            () = tokio::time::sleep(Duration::from_millis(shared.config.poll_ms.max(1))) => {}
         }
         while let Some(ended) = sending.try_join_next() {
             note_panic(ended);
@@ -130,8 +130,8 @@ fn note_panic(ended: Result<(), tokio::task::JoinError>) {
 async fn fill(shared: &Arc<Shared>, sending: &mut JoinSet<()>) {
     let terms = Terms {
         lease_us: shared.config.lease_us(),
-        per_webhook_max: shared.config.in_flight_per_webhook_max as usize,
-        places: shared.config.in_flight_max.saturating_sub(sending.len()),
+        per_webhook_max: shared.config.in_flight_per_webhook_max.max(1) as usize,
+        places: shared.config.in_flight_max.max(1).saturating_sub(sending.len()),
     };
     match claim::claim(&shared.db, terms).await {
         Ok(claims) => {
