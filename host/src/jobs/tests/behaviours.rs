@@ -89,6 +89,8 @@ macro_rules! behaviours {
                 what_ended_jobs_took_says_what_queued_ones_will,
                 a_job_that_fails_teaches_nothing,
                 the_outlook_is_of_the_whole_queue_in_the_order_of_the_claims,
+                a_claim_without_a_sign_of_life_is_noticed,
+                workers_count_from_their_start_to_their_drain,
             }
             worker {
                 stages_see_the_outputs_of_earlier_ones_in_order,

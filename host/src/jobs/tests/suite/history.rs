@@ -19,7 +19,7 @@ use crate::{
         submit,
         tags::{self, JobChanges},
         task_times,
-        tests::store::{Store, add_team, problem, result_of},
+        tests::store::{PATIENCE, Store, add_team, done, patient, problem, result_of},
     },
 };
 
@@ -253,4 +253,32 @@ pub(in crate::jobs::tests) async fn the_outlook_is_of_the_whole_queue_in_the_ord
         store.record(&claim.lease, Verdict::Done(result_of(json!("fine")))).await;
     }
     assert_eq!(claimed, expected);
+}
+
+pub(in crate::jobs::tests) async fn a_claim_without_a_sign_of_life_is_noticed(store: Store) {
+    store.submit(&[1]).await;
+    let lease = store.claim_lease().await;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    assert_eq!(fleet::unheard(&store.db, 1_000).await.unwrap(), 1);
+    assert_eq!(fleet::unheard(&store.db, 60_000_000).await.unwrap(), 0);
+    lease::renew(&store.db, std::slice::from_ref(&lease), 60_000_000).await.unwrap();
+    assert_eq!(fleet::unheard(&store.db, 1_000).await.unwrap(), 0);
+}
+
+pub(in crate::jobs::tests) async fn workers_count_from_their_start_to_their_drain(store: Store) {
+    let count = async || {
+        let mut snapshot = store.db.snapshot().await.unwrap();
+        fleet::workers(&mut snapshot).await.unwrap()
+    };
+    let mut hints = store.db.hints();
+    let worker = store.start(patient(), |_, _| done(json!("fine"))).await;
+    let job = store.submit(&[1]).await;
+    store.wait_for_end(&job).await;
+    // The notice is the worker's own first step; it may come after that of a task.
+    while count().await == 0 {
+        tokio::time::timeout(Duration::from_millis(5), hints.recv()).await.ok();
+    }
+    assert_eq!(count().await, 2);
+    assert_eq!(worker.drain(PATIENCE).await.abandoned, 0);
+    assert_eq!(count().await, 0);
 }
