@@ -19,7 +19,7 @@ use crate::{
     auth::{Action, Principal},
     domain::{
         ids::JobId,
-        job::{JobKind, JobState},
+        job::{Component, JobKind, JobState},
         problem::Problem,
     },
     jobs::{
@@ -57,6 +57,8 @@ struct ComparedJob {
     name: Option<String>,
     /// How it ended.
     state: JobState,
+    /// How each part of the result went.
+    components: Vec<Component>,
     /// Why it has no result.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
@@ -116,6 +118,13 @@ fn not_ended(row: &JobRow) -> Problem {
 
 impl From<JobRow> for ComparedJob {
     fn from(row: JobRow) -> Self {
-        Self { job: row.id, kind: row.kind, name: row.name, state: row.state, problem: row.problem }
+        Self {
+            job: row.id,
+            kind: row.kind,
+            name: row.name,
+            state: row.state,
+            components: row.components,
+            problem: row.problem,
+        }
     }
 }
