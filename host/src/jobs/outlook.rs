@@ -120,7 +120,7 @@ impl Inner {
 
     async fn look(&self) -> Result<OutlookMap, JobsError> {
         let mut snapshot = self.db.snapshot().await?;
-        let read = read(&mut snapshot, self.running_per_team_max).await?;
+        let read = read(&mut snapshot, self.running_per_team_max, STAGES_MAX).await?;
         snapshot.rollback().await?;
         let Some((ids, queue)) = read else { return Ok(OutlookMap::new()) };
         // Up to ten milliseconds of work: not on a thread that answers requests.
@@ -142,10 +142,14 @@ const LIVE: &str = "
     WHERE jobs.state IN ('queued', 'running') AND jobs.cancel_requested_us IS NULL AND stages.state IN ('open', 'waiting')
     ORDER BY jobs.team_id, jobs.priority DESC, jobs.created_us, jobs.id, stages.ordinal LIMIT $1";
 
-/// The live jobs and the queue that they make; `None` where it is too long.
-async fn read(snapshot: &mut Connection, running_max: u32) -> Result<Option<(Vec<JobId>, Queue)>, JobsError> {
-    let rows = sqlx::query(LIVE).bind(STAGES_MAX as i64 + 1).fetch_all(&mut *snapshot).await?;
-    if rows.len() > STAGES_MAX {
+/// The live jobs and the queue that they make; `None` where they have more than `stages_max` stages to go.
+pub(super) async fn read(
+    snapshot: &mut Connection,
+    running_max: u32,
+    stages_max: usize,
+) -> Result<Option<(Vec<JobId>, Queue)>, JobsError> {
+    let rows = sqlx::query(LIVE).bind(stages_max as i64 + 1).fetch_all(&mut *snapshot).await?;
+    if rows.len() > stages_max {
         return Ok(None);
     }
     let times = TaskTimes::read(snapshot).await?;

@@ -266,7 +266,7 @@ async fn observe_forever(shared: Arc<Shared>) {
 
 async fn observe(shared: &Shared) -> Result<(), JobsError> {
     fleet::announce(&shared.db, shared.config.worker_count()).await?;
-    task_times::learn(&shared.db).await?;
+    task_times::learn(&shared.db, task_times::EVENTS_PER_ROUND_MAX).await?;
     // The first heartbeat is due after one pause; the lease runs out after four.
     let unheard = fleet::unheard(&shared.db, 2 * microseconds(shared.config.heartbeat())).await?;
     if unheard > 0 {
