@@ -78,6 +78,39 @@ fn a_job_is_found_again_and_compared_with_its_rerun_and_with_another() {
 }
 
 #[test]
+fn a_portfolio_is_compared_lineup_by_lineup_and_its_rerun_is_identical() {
+    let server = Server::start();
+    let key = server.key("team", "submit,read");
+    let slate = import(&server, &key);
+    let fit = submit(&server, &key, &small_fit());
+    let model = result(&server, &key, &fit)["model"]["id"].clone();
+    let spec = json!({
+        "kind": "optimize", "slate": slate["id"], "model": model, "scenarios": { "n_scenarios": 500 }, "lineups": 3,
+        "validation_scenarios": 0,
+    });
+    let first = submit(&server, &key, &spec);
+    let chosen = result(&server, &key, &first)["portfolio"]["lineups"].clone();
+    let again = server.post(&key, &format!("/v1/jobs/{first}/rerun"), "application/json", b"").body["id"].clone();
+    let other = submit(&server, &key, &with(spec, &json!({ "lineups": 2 })));
+    for job in [again.as_str().unwrap(), &other] {
+        result(&server, &key, job);
+    }
+    let same = server.get(&key, &format!("/v1/jobs/{first}/compare/{}", again.as_str().unwrap())).body;
+    assert_eq!(same["identical"], true, "{same}");
+    assert_eq!(same["lineups"]["shared"].as_array().unwrap().len(), 3);
+    assert!(!same["costs"]["items"].as_array().unwrap().is_empty());
+
+    let fewer = server.get(&key, &format!("/v1/jobs/{first}/compare/{other}")).body;
+    assert_eq!((&fewer["identical"], &fewer["request"]["items"][0]["place"]), (&json!(false), &json!("/lineups")));
+    let lineups = &fewer["lineups"];
+    assert_eq!((lineups["shared"].as_array().unwrap().len(), &lineups["only_other"]), (2, &json!([])));
+    let mut left_out: Vec<&str> =
+        chosen[2]["drivers"].as_array().unwrap().iter().map(|driver| driver["driver"].as_str().unwrap()).collect();
+    left_out.sort_unstable();
+    assert_eq!(lineups["only_this"], json!([left_out]));
+}
+
+#[test]
 fn an_operators_limit_holds_for_the_teams_next_submission() {
     let server = Server::start();
     let key = server.key("small", "submit,read");

@@ -27,13 +27,28 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 /// One attempt at one task, with everything that is known of it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "task": "task_0123456789abcdef0123456789abcdef",
+    "lease_epoch": 1,
+    "worker": "process 17",
+    "first_heartbeat_at": "2026-04-12T18:00:00.3Z",
+    "claim_to_heartbeat_s": 0.3,
+    "run_s": 4.1,
+    "cpu_s": 3.9,
+    "stage": "fit",
+    "index": 2,
+    "outcome": "succeeded",
+    "problem": null,
+    "started_at": "2026-04-12T18:00:00Z",
+    "finished_at": "2026-04-12T18:00:04.1Z"
+})))]
 struct AttemptDetail {
     /// Task.
     task: TaskId,
     /// Numbers the claims of a task; attempts that were given back while a server drained are counted too.
     lease_epoch: u64,
-    /// Process and thread that ran it.
-    #[schema(examples("process 17 worker 0"))]
+    /// Process that ran it.
+    #[schema(examples("process 17"))]
     worker: String,
     /// The worker's first sign of life; absent where it ended before its first heartbeat was due.
     #[schema(format = DateTime)]

@@ -19,7 +19,7 @@ use crate::{
     auth::{Action, Principal},
     domain::{
         ids::JobId,
-        job::{JobKind, JobState},
+        job::{Component, JobKind, JobState},
         problem::Problem,
     },
     jobs::{
@@ -36,6 +36,19 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 
 /// Two jobs and how they differ.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "this": { "job": "job_0123456789abcdef0123456789abcdef", "kind": "calibrate", "name": null, "state": "succeeded", "components": [] },
+    "other": { "job": "job_fedcba9876543210fedcba9876543210", "kind": "calibrate", "name": null, "state": "succeeded", "components": [] },
+    "identical": false,
+    "result_hash": { "this": "5d41...", "other": "7215..." },
+    "request": { "items": [{ "place": "/seed", "this": 1, "other": 2 }], "left_out": 0 },
+    "plugins": [],
+    "inputs": { "items": [], "left_out": 0 },
+    "seeds": { "items": [{ "place": "/fits/0/seed", "this": 17, "other": 23 }], "left_out": 0 },
+    "figures": { "items": [{ "place": "/fit/max_rhat", "this": 1.01, "other": 1.02, "difference": 0.01 }], "left_out": 0 },
+    "details": { "items": [], "left_out": 0 },
+    "costs": { "items": [{ "place": "/run/stages/fit/busy_ms", "this": 4100.0, "other": 4300.0, "difference": 200.0 }], "left_out": 0 }
+})))]
 struct JobComparison {
     /// The job of the path.
     this: ComparedJob,
@@ -57,6 +70,8 @@ struct ComparedJob {
     name: Option<String>,
     /// How it ended.
     state: JobState,
+    /// How each part of the result went.
+    components: Vec<Component>,
     /// Why it has no result.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
@@ -116,6 +131,13 @@ fn not_ended(row: &JobRow) -> Problem {
 
 impl From<JobRow> for ComparedJob {
     fn from(row: JobRow) -> Self {
-        Self { job: row.id, kind: row.kind, name: row.name, state: row.state, problem: row.problem }
+        Self {
+            job: row.id,
+            kind: row.kind,
+            name: row.name,
+            state: row.state,
+            components: row.components,
+            problem: row.problem,
+        }
     }
 }

@@ -37,7 +37,8 @@ pub struct JobView {
     /// How much is done, 0..=100.
     #[schema(minimum = 0, maximum = 100)]
     pub progress_percent: f64,
-    /// Place among the queued jobs of all teams, in the order in which the workers will begin them, from 1; absent once it has begun.
+    /// Place among the queued jobs of all teams, in the order in which the workers will begin them, from 1; absent once it has begun,
+    /// and in the answer to a submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u32>,
     /// Estimated time to the end, in seconds: the likely one of `eta`.
@@ -219,7 +220,8 @@ impl JobView {
         Ok(rows.into_iter().map(view).collect())
     }
 
-    fn new(row: JobRow, outlook: Option<Outlook>) -> Self {
+    /// The job, with this outlook.
+    pub fn new(row: JobRow, outlook: Option<Outlook>) -> Self {
         let timing = TimingView::of(&row);
         Self {
             id: row.id,

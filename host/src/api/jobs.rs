@@ -180,7 +180,8 @@ pub(super) async fn accepted(
     wait: PreferWait,
 ) -> Result<Response, ApiError> {
     wait.until_ended(state, id).await?;
-    let view = JobView::of(state, find(state, principal, id).await?).await?;
+    // Not looked ahead for: many jobs may come at once, and each would change the outlook of the others.
+    let view = JobView::new(find(state, principal, id).await?, None);
     let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);

@@ -25,6 +25,9 @@ pub struct JobView {
     pub id: String,
     /// State.
     pub state: JobState,
+    /// Place among the queued jobs of all teams.
+    #[serde(default)]
+    pub position: Option<u32>,
     /// Estimated seconds to the end.
     pub eta_s: Option<f64>,
     /// Stages, in order.
@@ -152,6 +155,7 @@ fn stage_line(stage: &StageView, view: &JobView) -> String {
         .unwrap_or_default();
     match stage.state.as_str() {
         "waiting" => String::new(),
+        "open" if let Some(position) = view.position => format!("place {position} in the queue{eta}"),
         "open" | "succeeded" => format!("{:>3.0} %  {}{eta}", stage.progress_percent, stage.note),
         state => format!("{state}  {}", stage.note),
     }
@@ -213,6 +217,7 @@ mod tests {
         JobView {
             id: String::new(),
             state: JobState::Running,
+            position: None,
             eta_s: Some(3.2),
             stages,
             problem: None,
@@ -236,5 +241,7 @@ mod tests {
         let lines: Vec<String> = view.stages.iter().map(|stage| stage_line(stage, &view)).collect();
         assert!(lines[1].contains("3 s left") && !lines[0].contains("left"), "{lines:?}");
         assert_eq!(lines[2], "");
+        let queued = JobView { position: Some(3), ..view };
+        assert_eq!(stage_line(&queued.stages[1], &queued), "place 3 in the queue  3 s left");
     }
 }

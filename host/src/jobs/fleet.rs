@@ -19,6 +19,26 @@ pub(super) async fn announce(db: &Db, threads: usize) -> Result<(), JobsError> {
     Ok(tx.commit().await?)
 }
 
+const LEAVE: &str = "DELETE FROM worker_processes WHERE session = $1";
+
+/// Says that this process claims nothing any more.
+pub(super) async fn leave(db: &Db) -> Result<(), JobsError> {
+    let mut tx = db.write().await?;
+    sqlx::query(LEAVE).bind(db.session()).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
+const UNHEARD: &str = "
+    SELECT COUNT(*) FROM tasks
+    JOIN attempts ON attempts.task_id = tasks.id AND attempts.lease_epoch = tasks.lease_epoch
+    WHERE tasks.state = 'running' AND attempts.first_heartbeat_us IS NULL
+        AND attempts.started_us < (SELECT now_us FROM clock) - $1";
+
+/// Tasks that were claimed longer ago than `age_us` and whose worker has given no sign of life since.
+pub(super) async fn unheard(db: &Db, age_us: i64) -> Result<i64, JobsError> {
+    Ok(sqlx::query_scalar(UNHEARD).bind(age_us).fetch_one(db.read()).await?)
+}
+
 const WORKERS: &str = "
     SELECT CAST(COALESCE(SUM(threads), 0) AS BIGINT) FROM worker_processes
     WHERE seen_us >= (SELECT now_us FROM clock) - $1";

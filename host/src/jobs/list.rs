@@ -172,3 +172,50 @@ async fn attach_stages(db: &Db, jobs: &mut [JobRow]) -> Result<(), JobsError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::db::DbConfig;
+
+    /// How SQLite would read a page, step by step.
+    async fn plan(db: &Db, filter: &JobFilter, after: Option<&JobCursor>) -> Vec<String> {
+        let team = TeamId::random();
+        let statement = Statement::of(&team, filter, after, 50);
+        let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for value in statement.values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        query.fetch_all(db.read()).await.unwrap().iter().map(|row| row.get("detail")).collect()
+    }
+
+    /// A rare tag, state, kind or name among a million jobs must not cost a million rows, nor a sort.
+    #[tokio::test]
+    async fn every_filter_has_an_index_that_also_gives_the_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(&DbConfig::in_directory(directory.path())).await.unwrap();
+        let all = JobFilter::default();
+        let cursor = JobCursor { created_us: 7, id: JobId::random() };
+        let cases = [
+            (all.clone(), "jobs_by_team"),
+            (JobFilter { created_from_us: Some(1), created_before_us: Some(9), ..all.clone() }, "jobs_by_team"),
+            (JobFilter { kind: Some(JobKind::Evaluate), ..all.clone() }, "jobs_by_kind"),
+            (JobFilter { state: Some(JobState::Failed), ..all.clone() }, "jobs_by_state"),
+            (JobFilter { name: Some("x".to_owned()), ..all.clone() }, "jobs_by_name"),
+            (JobFilter { tag: Some("x".to_owned()), ..all }, "sqlite_autoindex_job_tags_1"),
+        ];
+        for (filter, index) in cases {
+            for after in [None, Some(&cursor)] {
+                let steps = plan(&db, &filter, after).await;
+                assert!(steps.iter().any(|step| step.contains(index)), "{filter:?}: {steps:?}");
+                assert!(!steps.iter().any(|step| step.contains("B-TREE")), "{filter:?}: {steps:?}");
+            }
+        }
+    }
+}

@@ -24,23 +24,37 @@ use crate::{
 
 /// Rows of stages that an outlook reads; a longer queue has none.
 const STAGES_MAX: usize = 50_000;
-/// An outlook is kept for so many times as long as it took to make: looking ahead never takes more than a tenth of the time.
+/// Outlooks are kept for so many times as long as they took to make: looking ahead never takes more than a tenth of the time.
 const KEPT_TIMES: u32 = 9;
+/// Outlooks that took longer than this are made anew in the background; whoever asks meanwhile gets the old ones.
+const QUICK: Duration = Duration::from_millis(5);
+/// Outlooks older than this are not shown to anybody.
+const STALE_MAX: Duration = Duration::from_secs(10);
 /// A stage's own speed says nothing before this share of it is done.
 const SHARE_SEEN_MIN: f64 = 0.02;
 
-/// Outlooks of all live jobs, made when somebody asks and kept for moments.
+/// Outlooks of live jobs.
+pub type OutlookMap = HashMap<JobId, Outlook>;
+
+/// Outlooks of all live jobs, made when somebody asks and kept for moments. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Outlooks(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Outlooks {
+struct Inner {
     db: Db,
     running_per_team_max: u32,
     kept: Mutex<Option<Kept>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
-    outlooks: Arc<HashMap<JobId, Outlook>>,
-    until: Instant,
+    outlooks: Arc<OutlookMap>,
+    made: Instant,
+    /// How long that took.
+    cost: Duration,
+    /// Somebody is making new ones.
+    is_being_renewed: bool,
 }
 
 impl Outlooks {
@@ -51,32 +65,64 @@ impl Outlooks {
             0 => u32::MAX,
             most => most,
         };
-        Self { db, running_per_team_max, kept: Mutex::new(None) }
+        Self(Arc::new(Inner { db, running_per_team_max, kept: Mutex::new(None) }))
     }
 
-    /// The outlooks of all live jobs, those of `jobs` among them unless they have ended.
+    /// The outlooks of all live jobs. Those of `jobs` are among them, except of a job that has ended or, where the queue is so long
+    /// that looking ahead takes a while, of one that has just come.
     ///
     /// # Errors
     /// [`JobsError::Db`] where the database fails.
-    pub async fn of(&self, jobs: &[JobId]) -> Result<Arc<HashMap<JobId, Outlook>>, JobsError> {
-        // Held while it is made: who comes meanwhile waits for this one instead of making another.
-        let mut kept = self.kept.lock().await;
-        let fresh = kept.as_ref().filter(|kept| Instant::now() < kept.until);
-        if let Some(fresh) = fresh.filter(|kept| jobs.iter().all(|job| kept.outlooks.contains_key(job))) {
-            return Ok(fresh.outlooks.clone());
+    pub async fn of(&self, jobs: &[JobId]) -> Result<Arc<OutlookMap>, JobsError> {
+        // Held while they are made quickly: who comes meanwhile waits for these instead of making others.
+        let mut kept = self.0.kept.lock().await;
+        match kept.as_mut().filter(|kept| kept.made.elapsed() < STALE_MAX) {
+            Some(found) if found.is_good_for(jobs) => Ok(found.outlooks.clone()),
+            Some(found) if found.cost > QUICK => {
+                if !std::mem::replace(&mut found.is_being_renewed, true) {
+                    tokio::spawn(self.clone().renew());
+                }
+                Ok(found.outlooks.clone())
+            }
+            _ => Ok(kept.insert(self.0.make().await?).outlooks.clone()),
         }
-        let started = Instant::now();
-        let outlooks = Arc::new(self.look().await?);
-        let until = Instant::now() + started.elapsed().min(Duration::from_secs(1)) * KEPT_TIMES;
-        *kept = Some(Kept { outlooks: outlooks.clone(), until });
-        Ok(outlooks)
     }
 
-    async fn look(&self) -> Result<HashMap<JobId, Outlook>, JobsError> {
+    async fn renew(self) {
+        let made = self.0.make().await;
+        let mut kept = self.0.kept.lock().await;
+        match made {
+            Ok(made) => *kept = Some(made),
+            Err(error) => {
+                tracing::warn!(error = %error, "the queue could not be read to look ahead, what was foreseen before stands");
+                kept.iter_mut().for_each(|kept| kept.is_being_renewed = false);
+            }
+        }
+    }
+}
+
+impl Kept {
+    /// Whether to show these and make no new ones.
+    fn is_good_for(&self, jobs: &[JobId]) -> bool {
+        let is_fresh = self.made.elapsed() < self.cost * KEPT_TIMES;
+        let has_all = || jobs.iter().all(|job| self.outlooks.contains_key(job));
+        is_fresh && (self.cost > QUICK || has_all())
+    }
+}
+
+impl Inner {
+    async fn make(&self) -> Result<Kept, JobsError> {
+        let started = Instant::now();
+        let outlooks = Arc::new(self.look().await?);
+        let made = Instant::now();
+        Ok(Kept { outlooks, made, cost: made - started, is_being_renewed: false })
+    }
+
+    async fn look(&self) -> Result<OutlookMap, JobsError> {
         let mut snapshot = self.db.snapshot().await?;
-        let read = read(&mut snapshot, self.running_per_team_max).await?;
+        let read = read(&mut snapshot, self.running_per_team_max, STAGES_MAX).await?;
         snapshot.rollback().await?;
-        let Some((ids, queue)) = read else { return Ok(HashMap::new()) };
+        let Some((ids, queue)) = read else { return Ok(OutlookMap::new()) };
         // Up to ten milliseconds of work: not on a thread that answers requests.
         let outlooks = tokio::task::spawn_blocking(move || forecast::outlooks(&queue)).await.unwrap_or_default();
         Ok(ids.into_iter().zip(outlooks).collect())
@@ -96,10 +142,14 @@ const LIVE: &str = "
     WHERE jobs.state IN ('queued', 'running') AND jobs.cancel_requested_us IS NULL AND stages.state IN ('open', 'waiting')
     ORDER BY jobs.team_id, jobs.priority DESC, jobs.created_us, jobs.id, stages.ordinal LIMIT $1";
 
-/// The live jobs and the queue that they make; `None` where it is too long.
-async fn read(snapshot: &mut Connection, running_max: u32) -> Result<Option<(Vec<JobId>, Queue)>, JobsError> {
-    let rows = sqlx::query(LIVE).bind(STAGES_MAX as i64 + 1).fetch_all(&mut *snapshot).await?;
-    if rows.len() > STAGES_MAX {
+/// The live jobs and the queue that they make; `None` where they have more than `stages_max` stages to go.
+pub(super) async fn read(
+    snapshot: &mut Connection,
+    running_max: u32,
+    stages_max: usize,
+) -> Result<Option<(Vec<JobId>, Queue)>, JobsError> {
+    let rows = sqlx::query(LIVE).bind(stages_max as i64 + 1).fetch_all(&mut *snapshot).await?;
+    if rows.len() > stages_max {
         return Ok(None);
     }
     let times = TaskTimes::read(snapshot).await?;
@@ -168,4 +218,34 @@ fn read_stage(row: &Row, times: &TaskTimes) -> Result<Stage, JobsError> {
             }
         };
     Ok(Stage { unclaimed, running, rest: rest.clamp(0.0, 1.0), pace })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(cost: Duration, age: Duration) -> (Kept, JobId) {
+        let job = JobId::random();
+        let outlook = Outlook { position: Some(1), begins_s: None, ends_s: None };
+        let outlooks = Arc::new(HashMap::from([(job.clone(), outlook)]));
+        (Kept { outlooks, made: Instant::now() - age, cost, is_being_renewed: false }, job)
+    }
+
+    #[test]
+    fn quick_outlooks_are_made_for_every_new_job_and_slow_ones_are_not() {
+        let new = JobId::random();
+        let (quick, job) = kept(QUICK, Duration::ZERO);
+        assert!(quick.is_good_for(&[job]) && !quick.is_good_for(std::slice::from_ref(&new)));
+        let (slow, job) = kept(QUICK * 100, Duration::ZERO);
+        assert!(slow.is_good_for(&[job, new]));
+    }
+
+    #[test]
+    fn outlooks_are_kept_for_nine_times_their_cost() {
+        let cost = Duration::from_secs(1);
+        let (fresh, job) = kept(cost, cost * 8);
+        assert!(fresh.is_good_for(&[job]));
+        let (old, job) = kept(cost, cost * KEPT_TIMES);
+        assert!(!old.is_good_for(&[job]));
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Events that one round looks at, the newest ones: so many jobs say enough, however many there were.
-const EVENTS_PER_ROUND_MAX: i64 = 5_000;
+pub(super) const EVENTS_PER_ROUND_MAX: i64 = 5_000;
 /// Shortest time that counts, in seconds: the clock has steps of a millisecond.
 const SECONDS_MIN: f64 = 0.000_5;
 /// Stands for all teams together.
@@ -26,8 +26,9 @@ const MARKS: &str = "
     SELECT task_times_mark.sequence, (SELECT COALESCE(MAX(events.sequence), 0) FROM events) AS newest FROM task_times_mark";
 const SET_MARK: &str = "UPDATE task_times_mark SET sequence = $1";
 
-/// Learns from the jobs that have ended since the last time, whoever did it then. Returns from how many.
-pub(super) async fn learn(db: &Db) -> Result<usize, JobsError> {
+/// Learns from the jobs that have ended since the last time, whoever did it then, as far as they are in the newest `events_max`
+/// events. Returns how many times of stages it has learned from, those for a team and those for everybody.
+pub(super) async fn learn(db: &Db, events_max: i64) -> Result<usize, JobsError> {
     let row = sqlx::query(MARKS).fetch_one(db.read()).await?;
     if row.try_get::<i64, _>("sequence")? == row.try_get::<i64, _>("newest")? {
         return Ok(0);
@@ -37,7 +38,7 @@ pub(super) async fn learn(db: &Db) -> Result<usize, JobsError> {
     tx.take_turns("task-times").await?;
     let row = sqlx::query(MARKS).fetch_one(&mut *tx).await?;
     let (mark, newest): (i64, i64) = (row.try_get("sequence")?, row.try_get("newest")?);
-    let seen = observed(&mut tx, mark.max(newest - EVENTS_PER_ROUND_MAX), newest).await?;
+    let seen = observed(&mut tx, mark.max(newest - events_max), newest).await?;
     let count = seen.values().map(Vec::len).sum();
     for (key, seconds) in seen {
         let known = stored(&mut tx, &key).await?;

@@ -19,7 +19,7 @@ use super::{
     error::JobsError,
     finish::{Outcome, Recorded},
     fleet, heartbeat,
-    limits::{BATCH_MAX, JobsConfig},
+    limits::{BATCH_MAX, JobsConfig, microseconds},
     reconcile,
     runner::TaskRunner,
     running::{RunningTasks, Stop},
@@ -133,6 +133,11 @@ impl WorkerHandle {
                 tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join())));
             let _ = joined.await;
         }
+        self.companions.iter().for_each(AbortHandle::abort);
+        // A database that hangs must not hold up the end of the process.
+        if !matches!(tokio::time::timeout(LEAVE_TIMEOUT, fleet::leave(&self.shared.db)).await, Ok(Ok(()))) {
+            tracing::warn!("forecasts count this process's workers for another minute");
+        }
         tracing::info!(abandoned, "the worker has drained");
         Drained { abandoned }
     }
@@ -242,20 +247,30 @@ async fn reconcile_forever(shared: Arc<Shared>) {
     }
 }
 
+/// Longest time to say that this process claims nothing any more.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause between two notices of this process to those who forecast.
 const OBSERVE_PAUSE: Duration = Duration::from_secs(10);
 
-/// Tells what forecasts stand on: that these workers are there, and what tasks took.
+/// Tells what forecasts stand on, and tells of tasks that were claimed and then never heard of.
 async fn observe_forever(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(OBSERVE_PAUSE);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = fleet::announce(&shared.db, shared.config.worker_count()).await {
-            tracing::warn!(error = %error, "this process could not announce its workers, forecasts leave them out");
-        }
-        if let Err(error) = task_times::learn(&shared.db).await {
-            tracing::warn!(error = %error, "nothing was learned from the jobs that have ended, trying again");
+        if let Err(error) = observe(&shared).await {
+            tracing::warn!(error = %error, "the queue could not be observed, forecasts lag behind");
         }
     }
+}
+
+async fn observe(shared: &Shared) -> Result<(), JobsError> {
+    fleet::announce(&shared.db, shared.config.worker_count()).await?;
+    task_times::learn(&shared.db, task_times::EVENTS_PER_ROUND_MAX).await?;
+    // The first heartbeat is due after one pause; the lease runs out after four.
+    let unheard = fleet::unheard(&shared.db, 2 * microseconds(shared.config.heartbeat())).await?;
+    if unheard > 0 {
+        tracing::warn!(tasks = unheard, "tasks were claimed and their workers have not been heard of since");
+    }
+    Ok(())
 }

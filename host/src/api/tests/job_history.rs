@@ -94,13 +94,15 @@ async fn a_queued_job_knows_its_place_among_all_teams() {
     let body = Body::from(r#"{"kind": "calibrate"}"#);
     let theirs =
         server.send(request(Method::POST, "/v1/jobs", &server.theirs.key, Some("application/json"), body)).await;
+    let theirs = format!("/v1/jobs/{}", theirs.body["id"].as_str().unwrap());
+    let theirs = async || server.send(request(Method::GET, &theirs, &server.theirs.key, None, Body::empty())).await;
     let second = submitted(&server).await;
     let place = |answer: &Answer| answer.body["position"].as_u64().unwrap();
     let ours = [server.get(&format!("/v1/jobs/{first}")).await, server.get(&format!("/v1/jobs/{second}")).await];
     assert_eq!(place(&ours[1]), 3);
     assert_eq!(ours[1].body["queued_ahead"], 1);
     // Neither team has had a worker yet: the first places go by the teams' ids.
-    let mut places = [place(&ours[0]), place(&theirs)];
+    let mut places = [place(&ours[0]), place(&theirs().await)];
     places.sort_unstable();
     assert_eq!(places, [1, 2]);
     // Nothing was ever run, so nobody can say when.

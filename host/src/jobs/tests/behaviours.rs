@@ -89,6 +89,11 @@ macro_rules! behaviours {
                 what_ended_jobs_took_says_what_queued_ones_will,
                 a_job_that_fails_teaches_nothing,
                 the_outlook_is_of_the_whole_queue_in_the_order_of_the_claims,
+                a_claim_without_a_sign_of_life_is_noticed,
+                workers_count_from_their_start_to_their_drain,
+                a_round_of_learning_looks_at_the_newest_events_only,
+                a_process_that_says_nothing_for_a_minute_does_not_count,
+                a_queue_of_too_many_stages_is_not_looked_ahead_for,
             }
             worker {
                 stages_see_the_outputs_of_earlier_ones_in_order,

@@ -15,11 +15,11 @@ use crate::{
         fleet,
         lease::{self, Report},
         list::{self, JobFilter},
-        outlook::Outlooks,
+        outlook::{self, Outlooks},
         submit,
         tags::{self, JobChanges},
-        task_times,
-        tests::store::{Store, add_team, problem, result_of},
+        task_times::{self, EVENTS_PER_ROUND_MAX},
+        tests::store::{PATIENCE, Store, add_team, done, patient, problem, result_of},
     },
 };
 
@@ -198,9 +198,9 @@ pub(in crate::jobs::tests) async fn what_ended_jobs_took_says_what_queued_ones_w
     store.finish_all().await;
     take(&store, 10).await;
     fleet::announce(&store.db, 2).await.unwrap();
-    assert_eq!(task_times::learn(&store.db).await.unwrap(), 4);
+    assert_eq!(task_times::learn(&store.db, EVENTS_PER_ROUND_MAX).await.unwrap(), 4);
     // Two stages of one job, once for the team and once for everybody; nothing is learned twice.
-    assert_eq!(task_times::learn(&store.db).await.unwrap(), 0);
+    assert_eq!(task_times::learn(&store.db, EVENTS_PER_ROUND_MAX).await.unwrap(), 0);
     assert_eq!(outlook(&store, &waiting).await, None);
 
     // Twice the work in the first stage, on two workers.
@@ -224,11 +224,11 @@ pub(in crate::jobs::tests) async fn a_job_that_fails_teaches_nothing(store: Stor
     store.submit(&[1]).await;
     let lease = store.claim_lease().await;
     store.record(&lease, Verdict::Fatal(problem("It broke."))).await;
-    assert_eq!(task_times::learn(&store.db).await.unwrap(), 0);
+    assert_eq!(task_times::learn(&store.db, EVENTS_PER_ROUND_MAX).await.unwrap(), 0);
     store.submit(&[1]).await;
     let lease = store.claim_lease().await;
     store.record(&lease, Verdict::Done(result_of(json!("fine")))).await;
-    assert_eq!(task_times::learn(&store.db).await.unwrap(), 2);
+    assert_eq!(task_times::learn(&store.db, EVENTS_PER_ROUND_MAX).await.unwrap(), 2);
 }
 
 pub(in crate::jobs::tests) async fn the_outlook_is_of_the_whole_queue_in_the_order_of_the_claims(store: Store) {
@@ -253,4 +253,66 @@ pub(in crate::jobs::tests) async fn the_outlook_is_of_the_whole_queue_in_the_ord
         store.record(&claim.lease, Verdict::Done(result_of(json!("fine")))).await;
     }
     assert_eq!(claimed, expected);
+}
+
+pub(in crate::jobs::tests) async fn a_claim_without_a_sign_of_life_is_noticed(store: Store) {
+    store.submit(&[1]).await;
+    let lease = store.claim_lease().await;
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    assert_eq!(fleet::unheard(&store.db, 1_000).await.unwrap(), 1);
+    assert_eq!(fleet::unheard(&store.db, 60_000_000).await.unwrap(), 0);
+    lease::renew(&store.db, std::slice::from_ref(&lease), 60_000_000).await.unwrap();
+    assert_eq!(fleet::unheard(&store.db, 1_000).await.unwrap(), 0);
+}
+
+pub(in crate::jobs::tests) async fn workers_count_from_their_start_to_their_drain(store: Store) {
+    let count = async || {
+        let mut snapshot = store.db.snapshot().await.unwrap();
+        fleet::workers(&mut snapshot).await.unwrap()
+    };
+    let mut hints = store.db.hints();
+    let worker = store.start(patient(), |_, _| done(json!("fine"))).await;
+    let job = store.submit(&[1]).await;
+    store.wait_for_end(&job).await;
+    // The notice is the worker's own first step; it may come after that of a task.
+    while count().await == 0 {
+        tokio::time::timeout(Duration::from_millis(5), hints.recv()).await.ok();
+    }
+    assert_eq!(count().await, 2);
+    assert_eq!(worker.drain(PATIENCE).await.abandoned, 0);
+    assert_eq!(count().await, 0);
+}
+
+pub(in crate::jobs::tests) async fn a_round_of_learning_looks_at_the_newest_events_only(store: Store) {
+    for _ in 0..2 {
+        store.submit(&[1]).await;
+        store.finish_all().await;
+    }
+    // The newest event is the end of the second job.
+    assert_eq!(task_times::learn(&store.db, 1).await.unwrap(), 2);
+    assert_eq!(task_times::learn(&store.db, EVENTS_PER_ROUND_MAX).await.unwrap(), 0);
+}
+
+pub(in crate::jobs::tests) async fn a_process_that_says_nothing_for_a_minute_does_not_count(store: Store) {
+    for (silent_s, counted) in [(50, 2), (70, 0)] {
+        fleet::announce(&store.db, 2).await.unwrap();
+        let mut tx = store.db.write().await.unwrap();
+        sqlx::query("UPDATE worker_processes SET seen_us = seen_us - $1")
+            .bind(silent_s * 1_000_000_i64)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let mut snapshot = store.db.snapshot().await.unwrap();
+        assert_eq!(fleet::workers(&mut snapshot).await.unwrap(), counted, "{silent_s} s");
+    }
+}
+
+pub(in crate::jobs::tests) async fn a_queue_of_too_many_stages_is_not_looked_ahead_for(store: Store) {
+    store.submit(&[1, 1]).await;
+    let read = async |stages_max| {
+        let mut snapshot = store.db.snapshot().await.unwrap();
+        outlook::read(&mut snapshot, u32::MAX, stages_max).await.unwrap().map(|(ids, _)| ids.len())
+    };
+    assert_eq!((read(2).await, read(1).await), (Some(1), None));
 }
