@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     domain::{
+        ids::InvalidId,
         job::{JobKind, JobState},
         problem::Problem,
     },
-    jobs::list::{self, JobCursor, JobFilter},
+    jobs::list::{self, JobCursor, JobFilter, Origin},
 };
 
 /// The route of the list.
@@ -40,6 +41,8 @@ struct ListQuery {
     tag: Option<String>,
     /// Only jobs of exactly this name.
     name: Option<String>,
+    /// Only jobs that this schedule made; `none` for those that no schedule made.
+    schedule: Option<String>,
     /// Only jobs submitted at this time or later (RFC 3339).
     #[param(example = "2026-04-12T00:00:00Z")]
     created_from: Option<String>,
@@ -72,6 +75,7 @@ async fn list_jobs(
         state: query.state,
         tag: query.tag,
         name: query.name,
+        origin: query.schedule.as_deref().map(read_origin).transpose()?,
         created_from_us: read_time("created_from", query.created_from.as_deref())?,
         created_before_us: read_time("created_before", query.created_before.as_deref())?,
     };
@@ -88,6 +92,15 @@ fn read_time(field: &str, text: Option<&str>) -> Result<Option<i64>, ApiError> {
         Problem::invalid(field, format!("`{}` is not a time.", text.chars().take(40).collect::<String>()), action)
     })?;
     Ok(Some(time.as_microsecond()))
+}
+
+fn read_origin(text: &str) -> Result<Origin, ApiError> {
+    if text == "none" {
+        return Ok(Origin::Client);
+    }
+    let action = "Send the id of a schedule, or `none`.";
+    let id = text.parse().map_err(|error: InvalidId| Problem::invalid("schedule", format!("{error}."), action))?;
+    Ok(Origin::Schedule(id))
 }
 
 /// The last job of a page as text that fits a query: its time, a dot, its id.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     db::Db,
     domain::{
-        ids::{JobId, TeamId},
+        ids::{JobId, ScheduleId, TeamId},
         job::{JobKind, JobState},
     },
 };
@@ -29,10 +29,21 @@ pub struct JobFilter {
     pub tag: Option<String>,
     /// Of exactly this name.
     pub name: Option<String>,
+    /// Made by a schedule, or by none.
+    pub origin: Option<Origin>,
     /// Submitted then or later, in microseconds since 1970-01-01 UTC.
     pub created_from_us: Option<i64>,
     /// Submitted before then, in microseconds since 1970-01-01 UTC.
     pub created_before_us: Option<i64>,
+}
+
+/// Where a job comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A client submitted it.
+    Client,
+    /// This schedule made it.
+    Schedule(ScheduleId),
 }
 
 /// The last job of a page; the next page starts after it. Jobs that arrive meanwhile do not shift it.
@@ -131,6 +142,11 @@ impl<'a> Statement<'a> {
             if let Some(value) = value {
                 statement.push(&format!(" AND {column} {relation} "), value);
             }
+        }
+        match &filter.origin {
+            Some(Origin::Client) => statement.text.push_str(" AND jobs.schedule_id IS NULL"),
+            Some(Origin::Schedule(id)) => statement.push(" AND jobs.schedule_id = ", Value::Text(id.as_str())),
+            None => {}
         }
         if let Some(cursor) = after {
             statement.push(&format!(" AND ({created}, {job}) < ("), Value::Number(cursor.created_us));

@@ -52,6 +52,7 @@ async fn a_filter_that_cannot_be_read_names_its_parameter() {
         ("created_before=2026-04-12", 422, "created_before"),
         ("cursor=7", 422, "cursor"),
         ("limit=0", 422, "limit"),
+        ("schedule=weekly", 422, "schedule"),
         ("kind=dance", 400, "kind"),
         ("colour=red", 400, "colour"),
     ];

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     domain::{
-        ids::{JobId, TeamId},
+        ids::{JobId, ScheduleId, TeamId},
         job::{JobKind, JobState},
     },
     jobs::{
@@ -14,7 +14,7 @@ use crate::{
         finish::Verdict,
         fleet,
         lease::{self, Report},
-        list::{self, JobFilter},
+        list::{self, JobFilter, Origin},
         outlook::{self, Outlooks},
         submit,
         tags::{self, JobChanges},
@@ -56,12 +56,24 @@ pub(in crate::jobs::tests) async fn every_filter_finds_its_jobs_page_by_page_new
         [store.job(&first).await, store.job(&second).await].iter().map(|job| job.created_us).collect();
     cancel::cancel(&store.db, &second).await.unwrap();
 
+    let schedule = ScheduleId::random();
+    let mut tx = store.db.write().await.unwrap();
+    sqlx::query("UPDATE jobs SET schedule_id = $2 WHERE id = $1")
+        .bind(first.as_str())
+        .bind(schedule.as_str())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+
     let all = JobFilter::default();
     let cases = [
         (all.clone(), vec![&third, &second, &first]),
         (tagged("night"), vec![&second, &first]),
         (tagged("oval"), vec![&first]),
         (tagged("road"), vec![]),
+        (JobFilter { origin: Some(Origin::Client), ..tagged("night") }, vec![&second]),
+        (JobFilter { origin: Some(Origin::Schedule(schedule.clone())), ..all.clone() }, vec![&first]),
         (JobFilter { name: Some("Monday".to_owned()), ..all.clone() }, vec![&second, &first]),
         (JobFilter { name: Some("Mon".to_owned()), ..all.clone() }, vec![]),
         (JobFilter { state: Some(JobState::Cancelled), ..tagged("night") }, vec![&second]),
