@@ -139,11 +139,12 @@ pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Resul
 
 /// The time grows by a microsecond within the list: jobs that are stored together still have an order.
 const INSERT_JOBS: &str = "
-    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, tags, created_us)
+    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, state, deadline_s, priority, plan_hash, tags, schedule_id,
+        created_us)
     SELECT item.value ->> 'id', item.value ->> 'team', item.value ->> 'key', item.value ->> 'kind', item.value ->> 'name',
         item.value ->> 'spec', 'queued', CAST(item.value ->> 'deadline_s' AS BIGINT),
         CAST(item.value ->> 'priority' AS BIGINT), item.value ->> 'plan_hash', item.value ->> 'tags',
-        (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
+        item.value ->> 'schedule', (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
     FROM json_each($1) AS item";
 
 async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {
