@@ -1,5 +1,5 @@
 //! How fast the job engine is with tasks that do nothing, every commit on disk, on SQLite and on PostgreSQL. Run with
-//! `cargo bench -p paddock --profile release --bench queue`.
+//! `cargo bench -p paddock --profile release --bench queue`, with `-- SQLite` or `-- PostgreSQL` for one of them.
 //!
 //! Two figures: jobs per second when everything is submitted at once by several clients, and the time from the call of submit to
 //! the hint that the job has ended, at a hundred jobs per second.
@@ -45,8 +45,13 @@ use support::postgres::Cluster;
 fn main() {
     // With its default durability: every commit is on disk before it is acknowledged.
     let cluster = Cluster::start(&[]);
-    measure("SQLite", &|| None);
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let is_wanted = |database: &str| only.as_ref().is_none_or(|only| *only == database);
+    if is_wanted("SQLite") {
+        measure("SQLite", &|| None);
+    }
     match &cluster {
+        _ if !is_wanted("PostgreSQL") => {}
         Some(cluster) => measure("PostgreSQL", &|| Some(cluster.create_database())),
         None => println!("PostgreSQL: not installed"),
     }
@@ -55,7 +60,7 @@ fn main() {
 fn measure(database: &str, url: &dyn Fn() -> Option<String>) {
     println!("{database}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    for workers in [32, 4, 1] {
+    for workers in [128, 32, 4, 1] {
         let mut per_second: Vec<f64> = (0..ROUNDS).map(|_| runtime.block_on(flood(url(), workers))).collect();
         per_second.sort_by(f64::total_cmp);
         println!("  {workers} workers, {CLIENTS} clients: {:.0} jobs/s", per_second[ROUNDS / 2]);
@@ -143,7 +148,7 @@ async fn flood(url: Option<String>, workers: usize) -> f64 {
         if left == 0 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let taken = begun.elapsed();
     Arc::into_inner(queue).expect("the clients are gone").close().await;

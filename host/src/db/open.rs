@@ -134,14 +134,23 @@ fn make_data_dir(config: &DbConfig) -> Result<(), DbError> {
     made.map_err(|source| DbError::Io { path: config.data_dir.clone(), source })
 }
 
+/// How long a connection to a server may have been idle and still be used without asking whether it is there.
+const TRUSTED: Duration = Duration::from_millis(500);
+
 fn pool(config: &DbConfig, place: &Place, connections: u32, settings: &'static str) -> AnyPool {
     let wait_ms_max = config.wait_ms_max;
     let dialect = place.dialect;
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_millis(wait_ms_max))
-        // A file is local: its connection does not go stale. A server's does, when it restarts.
-        .test_before_acquire(dialect == Dialect::Postgres)
+        // A file is local: its connection does not go stale. A server's does, when it restarts; one that was just used is trusted.
+        .test_before_acquire(false)
+        .before_acquire(move |connection, meta| {
+            Box::pin(async move {
+                let is_trusted = dialect == Dialect::Sqlite || meta.idle_for < TRUSTED;
+                Ok(is_trusted || connection.ping().await.is_ok())
+            })
+        })
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(move |connection, _| {

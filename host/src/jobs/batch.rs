@@ -131,7 +131,9 @@ mod tests {
         }
     }
 
-    fn doubler() -> (Batches<u32, u32>, Arc<Semaphore>, Arc<Mutex<Vec<usize>>>) {
+    type Sizes = Arc<Mutex<Vec<usize>>>;
+
+    fn doubler() -> (Batches<u32, u32>, Arc<Semaphore>, Sizes) {
         let (may_begin, sizes) = (Arc::new(Semaphore::new(0)), Arc::default());
         let work = Doubler { may_begin: Arc::clone(&may_begin), sizes: Arc::clone(&sizes) };
         (Batches::start(8, work), may_begin, sizes)
