@@ -1,8 +1,9 @@
 //! How fast the job engine is with tasks that do nothing, every commit on disk, on SQLite and on PostgreSQL. Run with
 //! `cargo bench -p paddock --profile release --bench queue`, with `-- SQLite` or `-- PostgreSQL` for one of them.
 //!
-//! Two figures: jobs per second when everything is submitted at once by several clients, and the time from the call of submit to
-//! the hint that the job has ended, at a hundred jobs per second.
+//! Three figures: jobs per second when everything is submitted at once by several clients; the time from the call of submit to
+//! the hint that the job has ended, at a hundred jobs per second; and the time from the call of cancel to the end of a job whose task
+//! spins, asked of the node that runs it and, where there can be one, of another.
 
 use std::{
     sync::Arc,
@@ -12,26 +13,38 @@ use std::{
 use paddock::{
     auth::idempotency::KeyedRequest,
     db::{Db, DbConfig, Hint, artifacts::ArtifactStore},
-    domain::{ids::JobId, job::JobKind},
+    domain::{
+        ids::JobId,
+        job::{JobKind, JobState},
+    },
     jobs::{
-        ClaimedTask, JobsConfig, NewJob, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner, Worker,
+        ClaimedTask, JobsConfig, NewJob, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner, Worker, cancel,
         intake::{Admission, Intake, IntakeTerms, Submission},
         query,
         quota::QuotaDefaults,
     },
 };
 use serde_json::json;
+use tokio::sync::broadcast::Receiver;
 
 const FLOOD_JOBS: usize = 6_400;
 const CLIENTS: usize = 32;
 const PACED_JOBS: usize = 500;
+const CANCELS: usize = 200;
 const PACE: Duration = Duration::from_millis(10);
 const ROUNDS: usize = 3;
 
+/// Does nothing, or spins until it is stopped where its input is `"spin"`.
 struct Nothing;
 
 impl TaskRunner for Nothing {
-    fn run(&self, _: &TaskContext, _: &ClaimedTask) -> Result<TaskOutput, TaskFailure> {
+    fn run(&self, context: &TaskContext, task: &ClaimedTask) -> Result<TaskOutput, TaskFailure> {
+        while task.input == "spin" {
+            if context.interrupt().reason().is_some() {
+                return Err(TaskFailure::Stopped);
+            }
+            std::hint::spin_loop();
+        }
         Ok(TaskOutput { value: json!({ "result": {}, "components": [] }) })
     }
 }
@@ -65,10 +78,17 @@ fn measure(database: &str, url: &dyn Fn() -> Option<String>) {
         per_second.sort_by(f64::total_cmp);
         println!("  {workers} workers, {CLIENTS} clients: {:.0} jobs/s", per_second[ROUNDS / 2]);
     }
-    let mut latencies = runtime.block_on(paced(url()));
-    latencies.sort();
-    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-    println!("  100 jobs/s, submit to done: p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99));
+    print_times("100 jobs/s, submit to done", runtime.block_on(paced(url())));
+    print_times("cancel to end, same node", runtime.block_on(cancels(url(), Asked::Here)));
+    if let Some(url) = url() {
+        print_times("cancel to end, another node", runtime.block_on(cancels(Some(url), Asked::Elsewhere)));
+    }
+}
+
+fn print_times(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!("  {what}: p50 {:.2} ms, p99 {:.2} ms", at(0.5), at(0.99));
 }
 
 struct Queue {
@@ -164,11 +184,48 @@ async fn paced(url: Option<String>) -> Vec<Duration> {
         let mut hints = queue.db.hints();
         let begun = Instant::now();
         let id = queue.submit().await;
-        while !query::state(&queue.db, &id).await.expect("a state").is_terminal() {
-            while !matches!(hints.recv().await, Ok(Hint::JobChanged(changed)) if changed == id) {}
-        }
+        until(&queue.db, &id, &mut hints, JobState::is_terminal).await;
         latencies.push(begun.elapsed());
     }
     queue.close().await;
     latencies
+}
+
+/// Which node is asked to cancel.
+#[derive(PartialEq)]
+enum Asked {
+    Here,
+    Elsewhere,
+}
+
+async fn cancels(url: Option<String>, asked: Asked) -> Vec<Duration> {
+    let mut queue = open(url.clone(), 1).await;
+    queue.plan.stages[0].tasks = vec![json!("spin")];
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let db = match asked {
+        Asked::Here => queue.db.clone(),
+        Asked::Elsewhere => {
+            let config = DbConfig { url, ..DbConfig::in_directory(elsewhere.path()) };
+            Db::open(&config).await.expect("the same database")
+        }
+    };
+    let mut times = Vec::with_capacity(CANCELS);
+    for _ in 0..CANCELS {
+        let mut hints = db.hints();
+        let id = queue.submit().await;
+        until(&db, &id, &mut hints, |state| state == JobState::Running).await;
+        let begun = Instant::now();
+        cancel::cancel(&db, &id).await.expect("a cancel");
+        until(&db, &id, &mut hints, JobState::is_terminal).await;
+        times.push(begun.elapsed());
+    }
+    queue.close().await;
+    times
+}
+
+/// Waits until the job's state is one that `is_awaited`.
+async fn until(db: &Db, id: &JobId, hints: &mut Receiver<Hint>, is_awaited: impl Fn(JobState) -> bool) {
+    while !is_awaited(query::state(db, id).await.expect("a state")) {
+        while !matches!(hints.recv().await, Ok(Hint::JobChanged(changed)) if changed == *id) {}
+    }
 }

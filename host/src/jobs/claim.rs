@@ -96,14 +96,16 @@ const TAKE: &str = take!("/*+ FOR NO KEY UPDATE OF jobs SKIP LOCKED +*/");
 const TAKE_WAITING: &str = take!("/*+ FOR NO KEY UPDATE OF jobs +*/");
 
 async fn take_all(tx: &mut WriteTx, terms: &ClaimTerms, shares: &[Share]) -> Result<Vec<Taken>, JobsError> {
-    let statements: &[&'static str] = if tx.is_alone() { &[TAKE] } else { &[TAKE, TAKE_WAITING] };
     let mut taken = Vec::new();
-    for statement in statements {
+    for share in shares {
+        taken.extend(take(tx, TAKE, terms, share).await?);
+    }
+    if !tx.is_alone() {
+        // One task and no more: whoever waits for a job while it holds another could be waited for by that one's holder.
         for share in shares {
-            taken.extend(take(tx, statement, terms, share).await?);
-        }
-        if !taken.is_empty() {
-            break;
+            if taken.is_empty() {
+                taken = take(tx, TAKE_WAITING, terms, &Share { tasks: 1, ..share.clone() }).await?;
+            }
         }
     }
     taken.sort_by(|a, b| a.place.cmp(&b.place));
@@ -136,7 +138,7 @@ fn read_taken(row: &Row) -> Result<Taken, JobsError> {
 
 const NOTE_CLAIMS: &str = "
     UPDATE teams SET last_claim_us = (SELECT now_us FROM clock)
-    WHERE id IN (SELECT value ->> 'id' FROM json_each($1))";
+    FROM json_each($1) AS item WHERE teams.id = item.value ->> 'id'";
 
 async fn note_claims(tx: &mut WriteTx, shares: &[Share]) -> Result<(), JobsError> {
     let teams = ids(shares.iter().map(|share| &share.team));
@@ -156,11 +158,12 @@ async fn open_attempts(tx: &mut WriteTx, worker: &str, taken: &[Taken]) -> Resul
     Ok(())
 }
 
+/// A queued job has not started. Asked by its state, PostgreSQL would go through all queued jobs for each id.
 const START_JOBS: &str = "
     UPDATE jobs
     SET state = 'running', started_us = (SELECT now_us FROM clock),
         deadline_us = (SELECT now_us FROM clock) + deadline_s * 1000000
-    WHERE state = 'queued' AND id IN (SELECT value ->> 'id' FROM json_each($1))
+    FROM json_each($1) AS item WHERE jobs.id = item.value ->> 'id' AND jobs.started_us IS NULL
     RETURNING id";
 
 /// Does nothing for jobs that run already.

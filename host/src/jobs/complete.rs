@@ -93,7 +93,7 @@ const STANDINGS: &str = "
     JOIN stages ON stages.job_id = tasks.job_id AND stages.ordinal = tasks.stage
     LEFT JOIN stages AS later ON later.job_id = tasks.job_id AND later.ordinal = tasks.stage + 1
     WHERE tasks.id = item.value ->> 'task' AND tasks.lease_epoch = CAST(item.value ->> 'epoch' AS BIGINT)
-        AND tasks.state = 'running'";
+        AND tasks.lease_until_us IS NOT NULL";
 
 /// The fence: a task that is missing is not this lease's any more.
 async fn standings(tx: &mut WriteTx, done: &[Done<'_>]) -> Result<HashMap<TaskId, Standing>, JobsError> {
@@ -207,7 +207,7 @@ const SUCCEED_TASKS: &str = "
     UPDATE tasks SET state = 'succeeded', output = item.value ->> 'output', progress = 1.0, lease_until_us = NULL
     FROM json_each($1) AS item
     WHERE tasks.id = item.value ->> 'task' AND tasks.lease_epoch = CAST(item.value ->> 'epoch' AS BIGINT)
-        AND tasks.state = 'running'";
+        AND tasks.lease_until_us IS NOT NULL";
 const SUCCEED_ATTEMPTS: &str = "
     UPDATE attempts SET outcome = 'succeeded', finished_us = (SELECT now_us FROM clock),
         cpu_us = CAST(item.value ->> 'cpu_us' AS BIGINT)

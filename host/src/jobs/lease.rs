@@ -48,11 +48,12 @@ pub(super) struct Report {
     pub(super) lines: Vec<(&'static str, String)>,
 }
 
+/// A task is leased while it runs. Asked by its state, PostgreSQL would go through all running tasks for each lease.
 const RENEW: &str = "
     UPDATE tasks SET lease_until_us = (SELECT now_us FROM clock) + $2
     FROM json_each($1) AS item
     WHERE tasks.id = item.value ->> 'task' AND tasks.lease_epoch = CAST(item.value ->> 'epoch' AS BIGINT)
-        AND tasks.state = 'running'
+        AND tasks.lease_until_us IS NOT NULL
     RETURNING id, (SELECT cancel_requested_us FROM jobs WHERE jobs.id = tasks.job_id) AS cancel_requested_us";
 
 /// Renews all of a worker's leases with one statement; the answers are in the order of `leases`.
@@ -93,7 +94,8 @@ async fn hear_of(tx: &mut WriteTx, leases: &[Lease]) -> Result<(), JobsError> {
 }
 
 const LOCK_JOBS: &str = "
-    SELECT id FROM jobs WHERE id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY id /*+ FOR NO KEY UPDATE +*/";
+    SELECT jobs.id FROM json_each($1) AS item CROSS JOIN jobs WHERE jobs.id = item.value ->> 'id'
+    ORDER BY jobs.id /*+ FOR NO KEY UPDATE OF jobs +*/";
 
 /// Whoever changes a job, its stages or its tasks holds the job's row: then its counts add up, its events are in order, and no
 /// two transactions wait for each other. Not needed where nobody else can write.

@@ -31,7 +31,7 @@ const LOAD: &str = "
     JOIN jobs ON jobs.id = tasks.job_id
     JOIN stages ON stages.job_id = tasks.job_id AND stages.ordinal = tasks.stage
     WHERE tasks.id = item.value ->> 'task' AND tasks.lease_epoch = CAST(item.value ->> 'epoch' AS BIGINT)
-        AND tasks.state = 'running'";
+        AND tasks.lease_until_us IS NOT NULL";
 
 /// Reads claimed tasks; one whose lease is lost is missing. Called after they are registered for interrupts, so a cancel is either
 /// seen here or signalled.

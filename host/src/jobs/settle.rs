@@ -51,7 +51,7 @@ const FINISH_JOBS: &str = "
     UPDATE jobs
     SET state = item.value ->> 'state', finished_us = (SELECT now_us FROM clock), result = item.value ->> 'result',
         components = item.value ->> 'components', progress = 1.0
-    FROM json_each($1) AS item WHERE jobs.id = item.value ->> 'job' AND jobs.state = 'running'";
+    FROM json_each($1) AS item WHERE jobs.id = item.value ->> 'job' AND jobs.finished_us IS NULL";
 
 /// Ends jobs whose final stage has left a result; nothing else of them is open any more.
 ///
