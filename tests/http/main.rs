@@ -7,6 +7,7 @@ mod chaos;
 mod crash;
 mod drain;
 mod fleet;
+mod full_disk;
 mod good_plugins;
 mod history;
 mod prune;

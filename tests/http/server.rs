@@ -64,6 +64,11 @@ impl Server {
         Self::start_on(tempfile::tempdir().unwrap(), place.0.clone(), flags)
     }
 
+    /// As [`Self::start_at`], with what is its own in `directory`.
+    pub fn start_in(directory: TempDir, place: &Place) -> Self {
+        Self::start_on(directory, place.0.clone(), &[])
+    }
+
     /// Waits until the server has ended by itself, and says how.
     pub fn wait(mut self) -> ExitStatus {
         self.process.wait().unwrap()

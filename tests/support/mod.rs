@@ -1,5 +1,6 @@
 //! Servers that tests start for themselves and that end with them.
 
+pub mod disk;
 pub mod postgres;
 pub mod s3;
 

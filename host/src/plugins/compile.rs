@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpriority_process, setpriority_process, setrlimit};
 
 use super::{engine::new_engine, limits::PluginLimits, log::clean_text, outcome::Outcome, rejection::Rejection};
 
@@ -24,6 +24,8 @@ const NO_MEMORY: u8 = 2;
 
 /// Before the component the child reads two little-endian u64: its address space in bytes and its CPU time in seconds.
 const HEADER_BYTES: usize = 16;
+/// How far the child stands back behind requests: a compilation takes seconds, and a request a moment.
+const COMPILE_NICENESS: i32 = 10;
 /// What is read of the child's standard error, in bytes.
 const STDERR_BYTES: u64 = 8 << 10;
 
@@ -236,7 +238,7 @@ fn as_u64(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
-/// Limits that the kernel enforces from here on; no files are written and no core is dumped.
+/// Limits that the kernel enforces from here on; no files are written, no core is dumped, and requests come first.
 fn limit_self(address_space_bytes: u64, cpu_s: u64) -> std::io::Result<()> {
     let both = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::As, both(address_space_bytes))?;
@@ -244,6 +246,8 @@ fn limit_self(address_space_bytes: u64, cpu_s: u64) -> std::io::Result<()> {
     setrlimit(Resource::Cpu, Rlimit { current: Some(cpu_s), maximum: Some(cpu_s + 1) })?;
     setrlimit(Resource::Core, both(0))?;
     setrlimit(Resource::Fsize, both(0))?;
+    // A parent that has stood back further stays the measure: coming forward again takes a privilege.
+    setpriority_process(None, getpriority_process(None)?.max(COMPILE_NICENESS))?;
     Ok(())
 }
 
