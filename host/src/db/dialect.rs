@@ -90,9 +90,11 @@ impl Dialect {
         match self {
             // FULL syncs the log at every commit. NORMAL would be several times faster and never corrupt anything, but a power
             // cut could take back the last commits: jobs whose submission was already acknowledged. A burst of writes leaves a
-            // long log; its space is given back at the next checkpoint.
+            // long log; its space is given back at the next checkpoint. The log may be 32 MB before it is worked off, and what is
+            // read again and again stays in memory, up to 64 MB.
             Self::Sqlite => {
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;"
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;
+                PRAGMA wal_autocheckpoint = 8192; PRAGMA cache_size = -65536;"
             }
             // Writers look rows up by their keys. A plan that was kept from the time when a table was small and new would go
             // through all of it for every look, until the statistics are renewed. Compiling a statement takes longer than any of ours.

@@ -1,6 +1,6 @@
 //! Group commit for SQLite: writers that queue up while one of them works share its transaction, and with it one sync of the disk.
 //!
-//! Each member has a savepoint of its own, so one that fails takes nothing of the others back. A member is told that it is durable
+//! Each member but the first has a savepoint of its own, so one that fails takes nothing of the others back. A member is told that it is durable
 //! only after the commit of all. The queue is fair, and the commit stands in it behind whoever waits when a member is done: alone, a
 //! writer commits at once; among fifty, fifty share one commit.
 
@@ -31,6 +31,8 @@ pub(super) struct Open {
     done: Vec<oneshot::Sender<Result<(), Arc<sqlx::Error>>>>,
     /// The last member went without a word: what it wrote has to go.
     is_abandoned: bool,
+    /// The last member is not the first: there is something to go back to.
+    has_savepoint: bool,
 }
 
 /// One member's turn.
@@ -63,15 +65,22 @@ impl GroupCommit {
     }
 
     async fn enter(&self, open: &mut Option<Open>) -> Result<(), sqlx::Error> {
-        let group = match open {
-            Some(group) => group,
+        if let Some(group) = open.take_if(|group| group.is_abandoned && !group.has_savepoint) {
+            // Nobody else is in it.
+            group.transaction.rollback().await?;
+        }
+        match open {
+            Some(group) => {
+                group.tidy().await?;
+                execute(&mut group.transaction, BEGIN_MEMBER).await?;
+                group.has_savepoint = true;
+            }
             None => {
                 let transaction = self.writer.begin_with(Dialect::Sqlite.begin()).await?;
-                open.insert(Open { transaction, done: Vec::new(), is_abandoned: false })
+                *open = Some(Open { transaction, done: Vec::new(), is_abandoned: false, has_savepoint: false });
             }
-        };
-        group.tidy().await?;
-        execute(&mut group.transaction, BEGIN_MEMBER).await
+        }
+        Ok(())
     }
 
     /// On a task of its own: a request that is given up must not leave the others without their commit.
@@ -88,7 +97,8 @@ impl GroupCommit {
 
 impl Open {
     async fn tidy(&mut self) -> Result<(), sqlx::Error> {
-        if std::mem::take(&mut self.is_abandoned) {
+        // Without a savepoint nobody is done, and the whole transaction is taken back.
+        if std::mem::take(&mut self.is_abandoned) && self.has_savepoint {
             execute(&mut self.transaction, DROP_MEMBER).await?;
         }
         Ok(())
@@ -140,7 +150,15 @@ impl Turn {
     }
 
     async fn end(mut self, statement: &'static str) -> Result<(), DbError> {
-        if let Err(error) = execute(self.transaction_mut(), statement).await {
+        let is_first = self.open.as_deref().and_then(Option::as_ref).is_some_and(|open| !open.has_savepoint);
+        if is_first && statement == DROP_MEMBER {
+            let alone = self.open.take().and_then(|mut open| open.take());
+            return match alone {
+                Some(alone) => Ok(alone.transaction.rollback().await?),
+                None => Ok(()),
+            };
+        }
+        if !is_first && let Err(error) = execute(self.transaction_mut(), statement).await {
             // The transaction is not what it was.
             let error = Arc::new(error);
             fail(self.open.take().and_then(|mut open| open.take()), &error);
