@@ -32,7 +32,7 @@ pub fn rules(request: &OptimizeSpec, slate: &Slate, race: &Race) -> Result<Vec<R
                 rules.push(Rule { name, demand: Demand::IfAny { any, then, at_least: *at_least } });
             }
             LineupRule::Never { driver, with } => {
-                let driver_entry = named("driver", std::slice::from_ref(driver))?;
+                let driver_entry = one_named(&format!("rules/{index}/driver"), driver, slate)?;
                 for (other, entry) in with.iter().zip(named("with", with)?) {
                     let pair = driver_entry.iter().copied().chain([entry]).collect();
                     rules.push(count(format!("never {driver} with {other}"), pair, 0, 1));
@@ -59,6 +59,10 @@ pub fn rules(request: &OptimizeSpec, slate: &Slate, race: &Race) -> Result<Vec<R
     Ok(rules)
 }
 
+fn one_named(field: &str, driver: &String, slate: &Slate) -> Result<Vec<u16>, Problem> {
+    entries_named(field, std::slice::from_ref(driver), slate).map_err(|problem| problem.at(format!("/{field}")))
+}
+
 fn count(name: String, of: Vec<u16>, at_least: u32, at_most: u32) -> Rule {
     Rule { name, demand: Demand::Count { of, at_least, at_most } }
 }
@@ -83,7 +87,7 @@ pub fn exposures(request: &OptimizeSpec, slate: &Slate) -> Result<Vec<Exposure>,
     let mut exposures = Vec::new();
     for (index, spec) in request.exposures.iter().enumerate() {
         let entries = match &spec.driver {
-            Some(driver) => entries_named(&format!("exposures/{index}/driver"), std::slice::from_ref(driver), slate)?,
+            Some(driver) => one_named(&format!("exposures/{index}/driver"), driver, slate)?,
             None => (0..slate.entries.len() as u16).collect(),
         };
         let (at_least, at_most) = in_lineups(spec, request.lineups, index)?;
