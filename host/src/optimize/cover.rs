@@ -118,6 +118,16 @@ impl<'a> Cover<'a> {
         matches!(self.has, Has::Sum { .. })
     }
 
+    /// Whether no lineup can add anything.
+    pub fn is_full(&self) -> bool {
+        matches!(&self.has, Has::Reached { counts, .. } if counts.iter().all(|&count| count > 0))
+    }
+
+    /// What no portfolio can exceed: a share is at most 1.
+    pub const fn ceiling(&self) -> f64 {
+        if let Has::Reached { .. } = self.has { 1.0 } else { f64::INFINITY }
+    }
+
     /// A value as people read it.
     pub fn shown(&self, value: i64) -> f64 {
         let scenarios = self.matrix.scenarios() as f64;

@@ -16,7 +16,7 @@ use super::{
     cover::{Cover, Worth},
     exposure::{Exposure, Exposures},
     goal::Goal,
-    ledger::Ledger,
+    ledger::{Ledger, Step},
     matrix::ScoreMatrix,
     portfolio::{LineupJudge, PortfolioEnd, judged},
     rules::Rules,
@@ -239,7 +239,11 @@ impl<'a, 'judge> Picking<'a, 'judge> {
             let allows =
                 |lineup: u128| next.allow(lineup) && spacing.allows(lineup) && vetoed.binary_search(&lineup).is_err();
             let keep = if self.judge.is_some() { JUDGE_BATCH } else { 1 };
-            let step = self.ledger.best(goal, &self.search.candidates, keep, &allows, self.interrupt);
+            let step = if self.cover.is_full() {
+                Ok(Step::default())
+            } else {
+                self.ledger.best(goal, &self.search.candidates, keep, &allows, self.interrupt)
+            };
             let step = step.map_err(SearchFailure::Stopped)?;
             self.evaluated += step.evaluated;
             self.is_stale = self.picked.is_empty() || step.evaluated as f64 > self.feasible as f64 * REFRESH_SHARE;
@@ -290,7 +294,7 @@ impl<'a, 'judge> Picking<'a, 'judge> {
 
     /// Replaces the lineups that are missed least.
     fn improve(&mut self, key: u64, session: &mut Session<'_>) -> Result<(), SearchFailure> {
-        if self.cover.is_a_sum() {
+        if self.cover.is_a_sum() || self.cover.is_full() {
             return Ok(());
         }
         while self.fruitless < self.picked.len() && self.fruitless + (self.swaps as usize) < SWAPS_TRIED_MAX {
@@ -362,7 +366,10 @@ impl<'a, 'judge> Picking<'a, 'judge> {
         if self.cover.is_a_sum() {
             return self.cover.shown(more);
         }
-        let mut bound = self.cover.shown(self.cover.value() + more);
+        let mut bound = self.cover.shown(self.cover.value() + more).min(self.cover.ceiling());
+        if self.cover.is_full() {
+            return bound;
+        }
         for prices in self.cover.prices(self.picked.iter().map(|found| found.mask)) {
             let Some(picks) = self.picked.first().map(|first| self.search.candidates.picks(first.mask)) else { break };
             let Some(table) = tabulate(&prices.goal, &self.search.candidates, &picks, self.interrupt) else { break };
