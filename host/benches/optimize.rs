@@ -4,7 +4,10 @@
 use divan::{Bencher, black_box};
 use paddock::{
     domain::{interrupt::Interrupt, lineup::Lineup, spec::Objective},
-    optimize::{PortfolioRequest, ScoreMatrix, SearchSpace, best_lineup, portfolio, score_lineups},
+    optimize::{
+        PortfolioRequest, ScoreMatrix, SearchFailure, SearchSpace, Session, Solved, Unwatched, best_lineup, portfolio,
+        score_lineups,
+    },
 };
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -25,21 +28,49 @@ const PLACES: [usize; 2] = [6, 5];
 #[divan::bench(args = PLACES, sample_count = 5, sample_size = 1)]
 fn single_mean(bencher: Bencher<'_, '_>, places: usize) {
     let (matrix, space) = contest(10_000, places);
-    bencher.bench_local(|| best_lineup(black_box(&matrix), &space, Objective::Mean, &Interrupt::new()));
+    bencher.bench_local(|| single(black_box(&matrix), &space, Objective::Mean));
 }
 
 #[divan::bench(args = PLACES, sample_count = 5, sample_size = 1)]
 fn single_upper_cvar(bencher: Bencher<'_, '_>, places: usize) {
     let (matrix, space) = contest(10_000, places);
-    bencher.bench_local(|| best_lineup(black_box(&matrix), &space, tail(), &Interrupt::new()));
+    bencher.bench_local(|| single(black_box(&matrix), &space, tail()));
 }
 
-/// Twenty lineups of which any two differ in two drivers.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn single_upper_cvar_of_100000(bencher: Bencher<'_, '_>) {
+    let (matrix, space) = contest(100_000, 6);
+    bencher.bench_local(|| single(black_box(&matrix), &space, tail()));
+}
+
+/// The chance of 350 points, which the best lineups reach in about a tenth of the races.
 #[divan::bench(args = PLACES, sample_count = 5, sample_size = 1)]
-fn portfolio_of_20(bencher: Bencher<'_, '_>, places: usize) {
+fn single_probability(bencher: Bencher<'_, '_>, places: usize) {
     let (matrix, space) = contest(10_000, places);
-    let request = PortfolioRequest { objective: tail(), lineups: 20, min_differences: 2 };
-    bencher.bench_local(|| portfolio(black_box(&matrix), &space, &request, None, &mut |_| {}, &Interrupt::new()));
+    bencher.bench_local(|| single(black_box(&matrix), &space, Objective::Probability { at_least: 350.0 }));
+}
+
+#[divan::bench(args = PLACES, sample_count = 5, sample_size = 1)]
+fn single_quantile(bencher: Bencher<'_, '_>, places: usize) {
+    let (matrix, space) = contest(10_000, places);
+    bencher.bench_local(|| single(black_box(&matrix), &space, Objective::Quantile { share: 0.9 }));
+}
+
+/// The 150 best lineups, and twenty of which any two differ in two drivers.
+#[divan::bench(args = [(150, 1), (20, 2)], sample_count = 5, sample_size = 1)]
+fn several_by_upper_cvar(bencher: Bencher<'_, '_>, (lineups, min_differences): (usize, usize)) {
+    let (matrix, space) = contest(10_000, 6);
+    let request = PortfolioRequest { objective: tail(), lineups, min_differences };
+    let interrupt = Interrupt::new();
+    bencher.bench_local(|| {
+        let mut session = Session { interrupt: &interrupt, watch: &mut Unwatched, resume: None };
+        portfolio(black_box(&matrix), &space, &request, None, &mut session)
+    });
+}
+
+fn single(matrix: &ScoreMatrix, space: &SearchSpace, objective: Objective) -> Result<Solved, SearchFailure> {
+    let interrupt = Interrupt::new();
+    best_lineup(matrix, space, objective, &mut Session { interrupt: &interrupt, watch: &mut Unwatched, resume: None })
 }
 
 /// Full distributions of a thousand given lineups.

@@ -38,7 +38,14 @@ fn a_bad_specification_is_refused_by_its_field_and_changes_nothing() {
         (optimize(json!({ "model": format!("model_{NO_SUCH}") })), "/model"),
         (optimize(json!({ "locks": ["Nobody At All"] })), "/locks/0"),
         (optimize(json!({ "objective": { "type": "upper_cvar", "alpha": 0.0 } })), "/objective/alpha"),
+        (optimize(json!({ "objective": { "type": "quantile", "share": 1.0 } })), "/objective/share"),
+        (optimize(json!({ "objective": { "type": "probability", "at_least": 1e9 } })), "/objective/at_least"),
+        (optimize(json!({ "together": { "type": "any_reaches", "at_least": 1e9 } })), "/together/at_least"),
         (optimize(json!({ "lineups": 1_001 })), "/lineups"),
+        (optimize(json!({ "lineups": 151, "together": { "type": "expected_maximum" } })), "/lineups"),
+        (optimize(json!({ "rules": [{ "type": "never", "driver": "Nobody At All", "with": [] }] })), "/rules/0/driver"),
+        (optimize(json!({ "exposures": [{ "percent_max": 101.0 }] })), "/exposures/0/percent_max"),
+        (optimize(json!({ "lineups": 2, "exposures": [{ "lineups_max": 0 }] })), "/exposures"),
         (json!({ "kind": "optimize", "slate": format!("slate_{NO_SUCH}") }), "/slate"),
         (json!({ "kind": "calibrate", "chains": 17 }), "/chains"),
         (json!({ "kind": "calibrate", "history": { "trailing_races": 0 } }), "/history/trailing_races"),
@@ -67,6 +74,30 @@ fn locks_that_cost_more_than_the_cap_are_told_with_both_numbers() {
     assert_eq!((answer.status, answer.code()), (422, "infeasible-lineup"), "{}", answer.body);
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(detail.contains("50,000") && detail.contains("ocks cost"), "{detail}");
+}
+
+#[test]
+fn rules_that_contradict_each_other_are_named_with_the_ways_out() {
+    let server = Server::start();
+    let key = server.key("team", "submit,read");
+    let slate = import(&server, &key);
+    let driver = |index: usize| slate["entries"][index]["driver"].as_str().unwrap();
+    let spec = json!({
+        "kind": "optimize", "slate": slate["id"], "locks": [driver(0)],
+        "rules": [
+            { "type": "if_any", "drivers": [driver(0)], "then": [driver(1)] },
+            { "type": "never", "driver": driver(0), "with": [driver(1), driver(2)] },
+        ],
+    });
+    let answer = server.post_json(&key, "/v1/jobs", &spec);
+    assert_eq!((answer.status, answer.code()), (422, "infeasible-lineup"), "{}", answer.body);
+    let detail = answer.body["detail"].as_str().unwrap();
+    for named in [format!("the lock on {}", driver(0)), format!("never {} with {}", driver(0), driver(1))] {
+        assert!(detail.contains(&named), "{detail}");
+    }
+    assert!(!detail.contains(driver(2)), "{detail}");
+    let action = answer.body["action"].as_str().unwrap();
+    assert!(action.to_lowercase().contains(&format!("drop the lock on {}", driver(0)).to_lowercase()), "{action}");
 }
 
 #[test]

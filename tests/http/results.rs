@@ -44,6 +44,12 @@ fn the_result_of_each_kind_of_job_is_as_described() {
         "validation_scenarios": 500, "lineup_constraints": [{ "plugin": "constraint-team-limit" }],
     });
     run("OptimizeResult", &optimize);
+    let drivers = |index: usize| slate["entries"][index]["driver"].clone();
+    let mut together = optimize;
+    together["together"] = json!({ "type": "expected_maximum" });
+    together["exposures"] = json!([{ "percent_max": 67.0 }, { "driver": drivers(3), "lineups_min": 2 }]);
+    together["rules"] = json!([{ "type": "never", "driver": drivers(0), "with": [drivers(1)] }]);
+    run("OptimizeResult", &together);
     let mut evaluate = small_fit();
     evaluate.as_object_mut().unwrap().remove("holdout_races");
     evaluate["kind"] = json!("evaluate");

@@ -6,6 +6,7 @@ pub mod ids;
 pub mod interrupt;
 pub mod job;
 pub mod lineup;
+pub mod lineup_rule;
 pub mod model;
 pub mod plugin;
 pub mod problem;

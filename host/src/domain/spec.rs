@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::{
     ids::{ModelId, RaceId, SlateId},
     job::JobKind,
+    lineup_rule::{ExposureSpec, LineupRule},
 };
 
 /// What a job shall do.
@@ -203,12 +204,35 @@ pub enum Objective {
         /// Share of scenarios in the tail, in (0, 1].
         alpha: f64,
     },
+    /// Share of scenarios in which the score is at least so many points, compared in thousandths of a point.
+    Probability {
+        /// Points to reach.
+        at_least: f64,
+    },
+    /// Quantile of the score: the smallest score that at least this share of scenarios does not exceed, in points.
+    Quantile {
+        /// Share of scenarios, in (0, 1).
+        share: f64,
+    },
 }
 
 impl Default for Objective {
     fn default() -> Self {
         Self::UpperCvar { alpha: 0.05 }
     }
+}
+
+/// What the lineups of a portfolio are worth together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Together {
+    /// The mean over scenarios of the best lineup's score, in points.
+    ExpectedMaximum,
+    /// The share of scenarios in which any lineup has at least so many points.
+    AnyReaches {
+        /// Points to reach.
+        at_least: f64,
+    },
 }
 
 /// Choose lineups.
@@ -229,12 +253,22 @@ pub struct OptimizeSpec {
     /// What a lineup is chosen for.
     #[serde(default)]
     pub objective: Objective,
+    /// What the lineups are judged by together, each worth what it adds to the others; absent = each is judged alone, by the
+    /// objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
     /// Lineups in the portfolio.
     #[serde(default = "one")]
     pub lineups: u32,
     /// Entries in which any two lineups must differ at least.
     #[serde(default = "one")]
     pub min_differences: u32,
+    /// How many of the lineups drivers may and must be in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposures: Vec<ExposureSpec>,
+    /// What every lineup must satisfy besides salary, locks and excludes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<LineupRule>,
     /// Drivers that every lineup has.
     #[serde(default)]
     pub locks: Vec<String>,

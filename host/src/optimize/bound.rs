@@ -1,21 +1,21 @@
 //! Upper bounds of whole lineups from a table over small subsets of entries.
 //!
-//! Every threshold t bounds a tail mean: `CVaR(X) <= t + E[(X - t)+] / a` (Rockafellar and Uryasev 2000, theorem 1), and the
-//! right side is convex in X. A lineup of r free entries over a locked base B is the average of `B + (r/L) Q` over all its
-//! subsets Q of L entries, hence
-//! `CVaR(lineup) <= t + average over Q of E[(B + (r/L) Q - t)+] / a`.
-//! One pass over the scenarios per subset, done once, then bounds every lineup by a few additions. With L = r - 2 there are
-//! an order of magnitude fewer subsets than lineups; see the benchmark for what is left over.
+//! All objectives but the mean are bounded by a hinge: `value <= offset + factor * H`, `H = sum over s of (X_s - v_s)+`, for a
+//! floor v of each scenario. For the upper CVaR that is Rockafellar and Uryasev (2000, theorem 1), for the gain of a
+//! maximum it is an identity, and a step at T is below the line through `T - c` that reaches 1 at T.
+//!
+//! A hinge is convex in X. A lineup of r free entries over a locked base B is the average of `B + (r/L) Q` over all its subsets Q
+//! of L entries, hence `H(lineup) <= average over Q of H(B + (r/L) Q)`. One pass over the scenarios per subset, done once, then
+//! bounds every lineup by a few additions. With L = r - 2 there are an order of magnitude fewer subsets than lineups.
 //!
 //! The mean is linear: its table is of single entries and the bound is the value itself.
 
 use rayon::prelude::*;
 
 use super::{
-    fixed_point::{Column, FixedPoint, add_columns, positive_sum},
-    matrix::ScoreMatrix,
+    grid::Grid,
+    kernels::{self, Column},
     space::Candidates,
-    value::column_mean,
 };
 use crate::domain::interrupt::Interrupt;
 
@@ -24,6 +24,19 @@ const TABLE_MAX: u128 = 1 << 22;
 
 /// Largest sum of table elements over a lineup; leaves room below 2^32.
 const SUM_MAX: f64 = 2e9;
+
+/// Largest magnitude of a scaled score minus a floor, in units of the table.
+const RANGE_MAX: f64 = 32_000.0;
+
+/// Rounding errors of the bound's floating-point numbers are far below this share of it.
+const ROUNDING: f64 = 1e-9;
+
+/// How a value is bounded by a hinge: `value <= offset + factor * hinge`, the hinge in thousandths of a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct HingeBound {
+    pub offset: f64,
+    pub factor: f64,
+}
 
 /// Bounds by subsets: a lineup's value is at most `offset + step * (sum of the table over its subsets of `size` entries)`.
 #[derive(Debug)]
@@ -37,59 +50,39 @@ pub(super) struct SubsetTable {
     step: f64,
 }
 
-/// Threshold and tail of the upper CVaR in fixed point.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tail {
-    /// Threshold t of the bound, in units.
-    pub threshold: i16,
-    /// Scenarios in the tail.
-    pub count: usize,
-}
-
 impl SubsetTable {
-    /// Table of single entries for the mean.
-    pub fn of_means(matrix: &ScoreMatrix, candidates: &Candidates) -> Self {
-        let mean = |&entry: &u16| column_mean(matrix.column(usize::from(entry)));
-        let means: Vec<f64> = candidates.free.iter().map(mean).collect();
-        // With 0 in the range a step is far larger than the rounding error of any sum of means.
-        let least = means.iter().copied().fold(0.0, f64::min);
-        let most = means.iter().copied().fold(0.0, f64::max);
-        let places = candidates.places as f64;
-        let step = ((most - least) * places / SUM_MAX).max(f64::MIN_POSITIVE);
-        let offset = candidates.locks.iter().map(mean).sum::<f64>() + places * least;
-        // One step is added against rounding errors of the division.
-        let rows = means.iter().map(|mean| ((mean - least) / step).ceil() as u32 + 1).collect();
-        Self { size: 1, entries: means.len(), rows, offset, step }
+    /// Table of single entries for an objective that is a sum over entries; `locked` is that of the locked ones.
+    pub fn of_sums(sums: &[i64], locked: i64, places: usize) -> Self {
+        // With 0 in the range a step is far larger than the rounding error of any sum.
+        let least = sums.iter().copied().fold(0, i64::min);
+        let most = sums.iter().copied().fold(0, i64::max);
+        let step = ((most - least) as f64 * places as f64 / SUM_MAX).max(1.0);
+        // One step is added against rounding errors of the division, and because 0 stands for what is not allowed.
+        let rows = sums.iter().map(|sum| ((sum - least) as f64 / step).ceil() as u32 + 1).collect();
+        Self { size: 1, entries: sums.len(), rows, offset: (locked + places as i64 * least) as f64, step }
     }
 
-    /// Table for the upper CVaR, over subsets of `subset_size(candidates)` entries.
+    /// Table of hinges over the floors (in units, one per scenario) of subsets of [`subset_size`] entries.
     ///
     /// Stops early, with a useless table, where the interrupt is raised: the caller looks.
-    pub fn of_tails(
-        matrix: &ScoreMatrix,
+    pub fn of_hinges(
+        grid: &Grid,
         candidates: &Candidates,
-        fixed: &FixedPoint,
-        tail: Tail,
+        floor: impl Fn(usize) -> i32,
+        bound: HingeBound,
         interrupt: &Interrupt,
     ) -> Self {
         let size = subset_size(candidates);
-        let entries = candidates.free.len();
-        let wide = fixed.scaled(matrix, candidates, candidates.places as f64 / size as f64);
-        let base: Column = fixed.base.iter().map(|&score| score - tail.threshold).collect();
+        let scaled = Scaled::new(grid, candidates.places as f64 / size as f64);
         let subsets = binomial(candidates.places, size) as f64;
-        let largest = 2.0 * 16_000.0 * matrix.scenarios() as f64 * subsets;
+        let largest = 2.0 * RANGE_MAX * grid.len() as f64 * subsets;
         let shift = (largest / SUM_MAX).log2().ceil().max(0.0) as u32;
+        let entries = candidates.free.len();
         let mut rows = vec![0; binomial(entries, size - 1) as usize * entries];
-        let build = Build { wide: &wide, size, shift, interrupt };
-        build.all_rows(&base, &mut rows);
-        let count = tail.count as f64;
-        Self {
-            size,
-            entries,
-            rows,
-            offset: f64::from(tail.threshold) * fixed.unit,
-            step: f64::from(1_u32 << shift) / subsets * fixed.unit / count,
-        }
+        let build = Build { columns: &scaled.columns, size, shift, interrupt };
+        build.all_rows(&scaled.start(grid, floor), &mut rows);
+        let step = f64::from(1_u32 << shift) / subsets * scaled.unit * grid.unit as f64 * bound.factor;
+        Self { size, entries, rows, offset: bound.offset, step }
     }
 
     /// Table elements of the subsets that consist of the subset with this rank and one larger entry, by that entry.
@@ -97,21 +90,25 @@ impl SubsetTable {
         &self.rows[rank * self.entries..][..self.entries]
     }
 
-    /// Upper bound in points of a lineup whose subsets sum to `sum`.
-    pub fn bound(&self, sum: u32) -> f64 {
-        self.offset + self.step * f64::from(sum)
+    /// Upper bound of the value of a lineup whose subsets sum to `sum`.
+    pub fn bound(&self, sum: u32) -> i64 {
+        let bound = self.offset + self.step * f64::from(sum);
+        (bound + bound.abs() * ROUNDING).ceil() as i64
     }
 
-    /// Upper bound in points of every lineup.
-    pub fn loosest_bound(&self, places: usize) -> f64 {
+    /// Upper bound of the value of every lineup.
+    pub fn loosest_bound(&self, places: usize) -> i64 {
         let largest = self.rows.iter().copied().max().unwrap_or(0);
-        self.offset + self.step * f64::from(largest) * binomial(places, self.size) as f64
+        let bound = self.offset + self.step * f64::from(largest) * binomial(places, self.size) as f64;
+        (bound + bound.abs() * ROUNDING).ceil() as i64
     }
 
-    /// Lineups whose subsets sum to less than this are worse than `value`. At least 1.
-    pub fn cut(&self, value: f64) -> u32 {
+    /// Lineups whose subsets sum to less than this have a lower value. At least 1.
+    pub fn cut(&self, value: i64) -> u32 {
+        let value = value as f64;
+        let least = value - value.abs() * ROUNDING - self.offset;
         // One step is taken off against rounding errors of the division; a cast of -inf or NaN gives 0.
-        (((value - self.offset) / self.step).floor() - 1.0).clamp(1.0, f64::from(u32::MAX)) as u32
+        ((least / self.step).floor() - 1.0).clamp(1.0, f64::from(u32::MAX)) as u32
     }
 }
 
@@ -131,9 +128,35 @@ pub(super) fn binomial(count: usize, size: usize) -> u128 {
     (0..size.min(count - size) as u128).fold(1, |product, index| product * (count as u128 - index) / (index + 1))
 }
 
+/// A grid's columns, each as if it were so many times as large: a subset then stands for a whole lineup.
+#[derive(Debug)]
+pub(super) struct Scaled {
+    pub columns: Vec<Column>,
+    /// Units of the grid per unit here; a whole number.
+    pub unit: f64,
+}
+
+impl Scaled {
+    pub fn new(grid: &Grid, factor: f64) -> Self {
+        let unit = (grid.width() * factor / RANGE_MAX).ceil().max(1.0);
+        let scale = |column: &Column| {
+            Column::new(column.numbers().iter().map(|&score| (f64::from(score) * factor / unit).ceil() as i16), 0)
+        };
+        Self { columns: grid.columns.par_iter().map(scale).collect(), unit }
+    }
+
+    /// The base of the grid minus the floors, rounded up.
+    pub fn start(&self, grid: &Grid, floor: impl Fn(usize) -> i32) -> Column {
+        let above = |(scenario, &score): (usize, &i32)| {
+            (f64::from(score - floor(scenario)) / self.unit).ceil().clamp(-RANGE_MAX, RANGE_MAX) as i16
+        };
+        Column::new(grid.base.iter().enumerate().map(above), kernels::PAD)
+    }
+}
+
 /// The work of filling a table, rows in parallel.
 struct Build<'a> {
-    wide: &'a [Column],
+    columns: &'a [Column],
     size: usize,
     shift: u32,
     interrupt: &'a Interrupt,
@@ -142,10 +165,10 @@ struct Build<'a> {
 impl Build<'_> {
     /// A subset's rank is `sum of C(c_i, i)` over its ascending elements `c_1 < c_2 < ...`, so rows with the same largest
     /// element are neighbours: each such group is one unit of work.
-    fn all_rows(&self, base: &[i16], rows: &mut [u32]) {
-        let entries = self.wide.len();
+    fn all_rows(&self, start: &Column, rows: &mut [u32]) {
+        let entries = self.columns.len();
         if self.size == 1 {
-            self.fill_row(base, 0, rows);
+            self.fill_row(start, 0, rows);
             return;
         }
         let mut groups = Vec::new();
@@ -155,38 +178,42 @@ impl Build<'_> {
             groups.push((largest, group));
             rest = after;
         }
-        groups.into_par_iter().for_each(|(largest, group)| {
-            let mut sum = vec![0; base.len()];
-            add_columns(&mut sum, base, &self.wide[largest]);
+        // The largest groups come first, so that no thread is left with one of them at the end.
+        groups.into_par_iter().rev().with_max_len(1).for_each(|(largest, group)| {
+            let mut sum = start.clone();
+            kernels::add(&mut sum, start, &self.columns[largest]);
             self.fill_group(&sum, largest, largest + 1, self.size - 2, group);
         });
     }
 
     /// Adds `missing` more entries below `smallest` to the sum, then fills the rows in the order of their ranks.
-    fn fill_group(&self, sum: &[i16], smallest: usize, first: usize, missing: usize, group: &mut [u32]) {
+    fn fill_group(&self, sum: &Column, smallest: usize, first: usize, missing: usize, group: &mut [u32]) {
         if missing == 0 {
             self.fill_row(sum, first, group);
             return;
         }
-        let mut longer = vec![0; sum.len()];
+        let mut longer = sum.clone();
         let mut rest = group;
         for entry in 0..smallest {
-            let rows = binomial(entry, missing - 1) as usize * self.wide.len();
+            let rows = binomial(entry, missing - 1) as usize * self.columns.len();
             let (part, after) = rest.split_at_mut(rows);
             rest = after;
             if rows > 0 {
-                add_columns(&mut longer, sum, &self.wide[entry]);
+                kernels::add(&mut longer, sum, &self.columns[entry]);
                 self.fill_group(&longer, entry, first, missing - 1, part);
             }
         }
     }
 
-    fn fill_row(&self, sum: &[i16], first: usize, row: &mut [u32]) {
-        if self.interrupt.reason().is_some() {
-            return;
-        }
-        for (element, column) in row.iter_mut().zip(self.wide).skip(first) {
-            *element = (positive_sum(sum, column) >> self.shift) as u32 + 1;
+    fn fill_row(&self, sum: &Column, first: usize, row: &mut [u32]) {
+        for (elements, columns) in row[first..].chunks_mut(4).zip(self.columns[first..].chunks(4)) {
+            if self.interrupt.reason().is_some() {
+                return;
+            }
+            let four = std::array::from_fn(|column| &columns[column.min(columns.len() - 1)]);
+            for (element, hinge) in elements.iter_mut().zip(kernels::hinge_sums(sum, four)) {
+                *element = (hinge >> self.shift) as u32 + 1;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A good lineup to start from: swaps one entry at a time while that helps. It proves nothing, its lineup only sets
 //! thresholds: the better it is, the more the search can exclude.
 
-use super::{search::Evaluator, space::Candidates};
+use super::{goal::Evaluator, space::Candidates};
 use crate::domain::interrupt::{Interrupt, StopReason};
 
 /// Rounds after which climbing ends even if a swap still helps; a handful is usual.
@@ -16,9 +16,9 @@ pub(super) fn climb(
     evaluator: &mut Evaluator<'_>,
     picks: &mut [usize],
     interrupt: &Interrupt,
-) -> Result<f64, StopReason> {
+) -> Result<i64, StopReason> {
     let (&last, path) = picks.split_last().unwrap_or((&0, &[]));
-    let mut value = evaluator.value(path, last, f64::NEG_INFINITY).unwrap_or(f64::NEG_INFINITY);
+    let mut value = evaluator.value(path, last, i64::MIN).unwrap_or(i64::MIN);
     for _ in 0..ROUNDS_MAX {
         let Some((place, entry, better)) = best_swap(candidates, evaluator, picks, value, interrupt)? else { break };
         picks[place] = entry;
@@ -33,9 +33,9 @@ fn best_swap(
     candidates: &Candidates,
     evaluator: &mut Evaluator<'_>,
     picks: &[usize],
-    value: f64,
+    value: i64,
     interrupt: &Interrupt,
-) -> Result<Option<(usize, usize, f64)>, StopReason> {
+) -> Result<Option<(usize, usize, i64)>, StopReason> {
     let salary_usd: u64 = picks.iter().map(|&pick| candidates.salary_usd[pick]).sum();
     let mut best = None;
     let mut best_value = value;
@@ -44,6 +44,9 @@ fn best_swap(
         for entry in 0..candidates.free.len() {
             let swapped_usd = salary_usd - candidates.salary_usd[picks[place]] + candidates.salary_usd[entry];
             if picks.contains(&entry) || !(candidates.floor_usd..=candidates.cap_usd).contains(&swapped_usd) {
+                continue;
+            }
+            if !candidates.rules.allow(candidates.mask(others.iter().copied().chain([entry]))) {
                 continue;
             }
             if let Some(reason) = interrupt.reason() {

@@ -99,6 +99,20 @@ pub enum Infeasible {
         /// Places in a lineup.
         roster_size: usize,
     },
+    /// Relax one of the demands: each of them is needed for the contradiction.
+    #[error("these contradict each other: {}", parts.join(", "))]
+    Conflict {
+        /// The demands by name, none of which can be left out.
+        parts: Vec<String>,
+        /// Single changes that each let a lineup exist.
+        ways_out: Vec<String>,
+    },
+    /// Relax the exposures that contradict each other.
+    #[error("the exposures contradict each other: {detail}")]
+    Exposures {
+        /// Which, with numbers.
+        detail: String,
+    },
     /// Relax the constraint that vetoes.
     #[error("all {judged} feasible lineups are vetoed: {}", reasons(vetoes))]
     AllVetoed {
@@ -156,6 +170,11 @@ impl Infeasible {
             Self::DifferencesAbovePlaces { free, .. } => {
                 ("/min_differences", format!("Ask for at most {free} differences, or drop locks."))
             }
+            Self::Conflict { ways_out, .. } if ways_out.is_empty() => {
+                ("/rules", "Relax more than one of them: no single change lets a lineup exist.".to_owned())
+            }
+            Self::Conflict { ways_out, .. } => ("/rules", sentence(&ways_out.join(", or "))),
+            Self::Exposures { .. } => ("/exposures", "Change one of the numbers, or the number of lineups.".to_owned()),
             Self::AllVetoed { .. } => {
                 ("/lineup_constraints", "Relax or leave out the constraint that vetoes.".to_owned())
             }

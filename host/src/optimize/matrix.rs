@@ -1,11 +1,26 @@
 //! Points of slate entries per scenario, as the optimizer reads them. It does not know how points come about.
 
+/// Largest magnitude of one entry's points in one scenario: in thousandths, the sum of a whole slate stays below 2^31.
+pub const POINTS_MAX: f32 = 10_000.0;
+
 /// Points that cannot be optimized over.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidScores {
     /// A number of points is NaN or infinite; the contest's scoring or the scenario is wrong there.
     #[error("entry {entry} (column) has {points} points in scenario {scenario} (row): every number must be finite")]
     NotFinite {
+        /// Column: index of the slate entry.
+        entry: usize,
+        /// Row: index of the scenario.
+        scenario: usize,
+        /// What stands there.
+        points: f32,
+    },
+    /// A number of points is far beyond any contest's.
+    #[error(
+        "entry {entry} (column) has {points} points in scenario {scenario} (row): at most {POINTS_MAX} are allowed"
+    )]
+    TooLarge {
         /// Column: index of the slate entry.
         entry: usize,
         /// Row: index of the scenario.
@@ -25,7 +40,7 @@ pub enum InvalidScores {
     },
 }
 
-/// Finite points, one column of scenarios per slate entry.
+/// Points, finite and within [`POINTS_MAX`], one column of scenarios per slate entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoreMatrix {
     entries: usize,
@@ -42,14 +57,14 @@ impl ScoreMatrix {
         if entries == 0 || scenarios == 0 || entries.checked_mul(scenarios) != Some(columns.len()) {
             return Err(InvalidScores::Shape { found: columns.len(), entries, scenarios });
         }
-        match columns.iter().position(|points| !points.is_finite()) {
-            Some(index) => Err(InvalidScores::NotFinite {
-                entry: index / scenarios,
-                scenario: index % scenarios,
-                points: columns[index],
-            }),
-            None => Ok(Self { entries, scenarios, columns }),
+        let Some(index) = columns.iter().position(|points| !(-POINTS_MAX..=POINTS_MAX).contains(points)) else {
+            return Ok(Self { entries, scenarios, columns });
+        };
+        let (entry, scenario, points) = (index / scenarios, index % scenarios, columns[index]);
+        if points.is_finite() {
+            return Err(InvalidScores::TooLarge { entry, scenario, points });
         }
+        Err(InvalidScores::NotFinite { entry, scenario, points })
     }
 
     /// Number of slate entries.
@@ -80,6 +95,13 @@ mod tests {
         let error = ScoreMatrix::new(2, 3, vec![0.0, 1.0, 2.0, 3.0, f32::INFINITY, 5.0]).unwrap_err();
         assert_eq!(error, InvalidScores::NotFinite { entry: 1, scenario: 1, points: f32::INFINITY });
         assert!(ScoreMatrix::new(1, 1, vec![f32::NAN]).unwrap_err().to_string().contains("scenario 0 (row)"));
+    }
+
+    #[test]
+    fn a_number_of_points_at_the_limit_is_taken_and_one_past_it_is_refused() {
+        assert!(ScoreMatrix::new(1, 2, vec![POINTS_MAX, -POINTS_MAX]).is_ok());
+        let error = ScoreMatrix::new(1, 2, vec![0.0, -POINTS_MAX - 1.0]).unwrap_err();
+        assert!(matches!(error, InvalidScores::TooLarge { entry: 0, scenario: 1, .. }));
     }
 
     #[test]

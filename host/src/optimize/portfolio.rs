@@ -17,11 +17,15 @@ use super::{
     answer::{Certificate, JudgeFailure, SearchFailure},
     infeasible::Infeasible,
     matrix::ScoreMatrix,
-    search::{Collected, Found, Request, Search},
+    search::{Collected, Found, Request, Search, Spacing},
+    session::{Memory, PassState, SearchState, Session},
     space::SearchSpace,
-    walk::Spacing,
 };
-use crate::domain::{interrupt::Interrupt, interrupt::StopReason, lineup::Lineup, spec::Objective};
+use crate::domain::{
+    interrupt::{Interrupt, StopReason},
+    lineup::Lineup,
+    spec::Objective,
+};
 
 /// Most lineups of a portfolio.
 const LINEUPS_MAX: usize = 10_000;
@@ -114,7 +118,7 @@ pub struct Portfolio {
     pub elapsed_ms: f64,
 }
 
-/// Picks a portfolio. `judge` is `None` where no constraint judges lineups; `progress` hears the number of lineups picked.
+/// Picks a portfolio. `judge` is `None` where no constraint judges lineups.
 ///
 /// # Errors
 /// As [`best_lineup`](super::best_lineup), and [`SearchFailure::Judge`]. A portfolio that ends with fewer lineups than
@@ -124,33 +128,31 @@ pub fn portfolio(
     space: &SearchSpace,
     request: &PortfolioRequest,
     judge: Option<&mut dyn LineupJudge>,
-    progress: &mut dyn FnMut(usize),
-    interrupt: &Interrupt,
+    session: &mut Session<'_>,
 ) -> Result<Portfolio, SearchFailure> {
     let started = Instant::now();
-    check_request(space, request)?;
-    let search = Search::new(matrix, space, request.objective, interrupt)?;
-    let mut greedy = Greedy {
-        request,
-        judge,
-        spacing: Spacing { picked: Vec::new(), shared_max: (space.roster_size - request.min_differences) as u32 },
-        lineups: Vec::new(),
-        vetoes_by_reason: BTreeMap::new(),
-        candidates: 0,
-        progress,
-    };
-    let mut next = Request { keep: greedy.first_keep(), spacing: greedy.spacing.clone(), after: None };
-    let mut searches = 0;
+    check_shape(space, request.lineups, request.min_differences)?;
+    let search = Search::new(matrix, space, request.objective, session.interrupt)?;
+    let key = search.key ^ (request.lineups as u64).rotate_left(17) ^ (request.min_differences as u64).rotate_left(43);
+    let resumed = session.resume.take().filter(|state| state.key == key);
+    let mut greedy = Greedy::new(&search, space, request, judge);
+    let mut pass = greedy.resume(resumed);
     let end = loop {
-        searches += 1;
-        let collected = search.collect(&next, interrupt).map_err(SearchFailure::Stopped)?;
-        greedy.walk(&collected, interrupt)?;
+        let next = greedy.next_request();
+        let before = greedy.state(key);
+        let mut tick = |share: f64, state: &mut dyn FnMut() -> PassState| {
+            let share = greedy.share(share);
+            session.watch.tick(share, &mut || SearchState { pass: state(), ..before.clone() });
+        };
+        let collected = search
+            .collect(&next, std::mem::take(&mut pass), session.interrupt, &mut tick)
+            .map_err(SearchFailure::Stopped)?;
+        greedy.walk(&collected, session)?;
         if let Some(end) = greedy.end(&collected, next.keep) {
             break end;
         }
-        next.after = collected.found.last().copied();
-        next.keep = (next.keep * CANDIDATES_GROWTH).min(CANDIDATES_MAX);
-        next.spacing = greedy.spacing.clone();
+        greedy.after = collected.found.last().copied();
+        greedy.keep = (next.keep * CANDIDATES_GROWTH).min(CANDIDATES_MAX);
     };
     if greedy.lineups.is_empty() {
         return Err(greedy.nothing(space, &end));
@@ -160,13 +162,16 @@ pub fn portfolio(
         end,
         vetoes_by_reason: greedy.vetoes_by_reason,
         candidates: greedy.candidates,
-        searches,
+        searches: greedy.searches,
         elapsed_ms: started.elapsed().as_secs_f64() * 1e3,
     })
 }
 
-fn check_request(space: &SearchSpace, request: &PortfolioRequest) -> Result<(), SearchFailure> {
-    let PortfolioRequest { lineups, min_differences, .. } = *request;
+/// Checks the numbers of a portfolio.
+///
+/// # Errors
+/// [`SearchFailure`] where they are out of range or more than the free places.
+pub(super) fn check_shape(space: &SearchSpace, lineups: usize, min_differences: usize) -> Result<(), SearchFailure> {
     if !(1..=LINEUPS_MAX).contains(&lineups) {
         let detail = format!("{lineups} lineups are wanted, allowed are 1 to {LINEUPS_MAX}");
         return Err(SearchFailure::Invalid { field: "lineups", detail });
@@ -190,21 +195,91 @@ fn check_request(space: &SearchSpace, request: &PortfolioRequest) -> Result<(), 
 
 /// The greedy choice and what it has seen.
 struct Greedy<'a, 'judge> {
+    search: &'a Search<'a>,
     request: &'a PortfolioRequest,
     judge: Option<&'judge mut dyn LineupJudge>,
     spacing: Spacing,
     lineups: Vec<PickedLineup>,
+    picked: Vec<Found>,
     vetoes_by_reason: BTreeMap<u8, u64>,
     candidates: u64,
-    progress: &'a mut dyn FnMut(usize),
+    searches: u32,
+    /// The last candidate of the pass before.
+    after: Option<Found>,
+    /// Candidates of the next pass.
+    keep: usize,
 }
 
-impl Greedy<'_, '_> {
-    fn first_keep(&self) -> usize {
-        let is_plain = self.request.min_differences == 1 && self.judge.is_none();
-        let factor =
-            if is_plain || self.request.lineups == 1 && self.judge.is_none() { 1 } else { CANDIDATES_PER_LINEUP };
-        (self.request.lineups * factor).min(CANDIDATES_MAX)
+impl<'a, 'judge> Greedy<'a, 'judge> {
+    fn new(
+        search: &'a Search<'a>,
+        space: &SearchSpace,
+        request: &'a PortfolioRequest,
+        judge: Option<&'judge mut dyn LineupJudge>,
+    ) -> Self {
+        let is_plain = judge.is_none() && (request.min_differences == 1 || request.lineups == 1);
+        let factor = if is_plain { 1 } else { CANDIDATES_PER_LINEUP };
+        Self {
+            search,
+            request,
+            judge,
+            spacing: Spacing {
+                picked: Vec::new(),
+                shared_max: space.roster_size.saturating_sub(request.min_differences) as u32,
+            },
+            lineups: Vec::new(),
+            picked: Vec::new(),
+            vetoes_by_reason: BTreeMap::new(),
+            candidates: 0,
+            searches: 0,
+            after: None,
+            keep: (request.lineups * factor).min(CANDIDATES_MAX),
+        }
+    }
+
+    /// Goes to where an earlier attempt was, and gives what it had of the pass under way.
+    fn resume(&mut self, state: Option<SearchState>) -> PassState {
+        let Some(SearchState { picked, memory, pass, .. }) = state else { return PassState::default() };
+        // What the earlier passes visited is not known any more; the lineups and their values are.
+        let certificate = self.search.certificate(&Collected::default(), i64::MAX);
+        for found in picked {
+            self.pick(found, certificate);
+        }
+        [self.candidates, _, _] = memory.counts;
+        self.searches = memory.counts[1] as u32;
+        self.keep = (memory.counts[2] as usize).clamp(1, CANDIDATES_MAX);
+        self.after = memory.after;
+        self.vetoes_by_reason = memory.vetoes.into_iter().collect();
+        pass
+    }
+
+    /// What a later attempt goes on from, but for the pass under way.
+    fn state(&self, key: u64) -> SearchState {
+        let memory = Memory {
+            after: self.after,
+            counts: [self.candidates, u64::from(self.searches), self.keep as u64],
+            vetoes: self.vetoes_by_reason.iter().map(|(&reason, &count)| (reason, count)).collect(),
+            fruitless: 0,
+        };
+        SearchState { key, picked: self.picked.clone(), memory, pass: PassState::default() }
+    }
+
+    fn next_request(&mut self) -> Request {
+        self.searches += 1;
+        Request { keep: self.keep, spacing: self.spacing.clone(), after: self.after }
+    }
+
+    /// The share of all work that is done when so much of the pass under way is.
+    fn share(&self, of_pass: f64) -> f64 {
+        let picked = self.lineups.len() as f64 / self.request.lineups as f64;
+        picked + (1.0 - picked) * of_pass * 0.9
+    }
+
+    fn pick(&mut self, found: Found, certificate: Certificate) {
+        self.spacing.picked.push(found.mask);
+        self.picked.push(found);
+        let value = self.search.shown(found.value);
+        self.lineups.push(PickedLineup { lineup: found.lineup(), value, certificate });
     }
 
     fn is_complete(&self) -> bool {
@@ -212,7 +287,8 @@ impl Greedy<'_, '_> {
     }
 
     /// Goes through the candidates, best first, and takes what is allowed.
-    fn walk(&mut self, collected: &Collected, interrupt: &Interrupt) -> Result<(), SearchFailure> {
+    fn walk(&mut self, collected: &Collected, session: &mut Session<'_>) -> Result<(), SearchFailure> {
+        let interrupt: &Interrupt = session.interrupt;
         let mut rest = collected.found.as_slice();
         while !rest.is_empty() && !self.is_complete() {
             // A deadline lets the walk end: what was found may still be returned.
@@ -245,17 +321,10 @@ impl Greedy<'_, '_> {
     }
 
     fn verdicts(&mut self, batch: &[Found]) -> Result<Vec<u8>, SearchFailure> {
-        let Some(judge) = self.judge.as_deref_mut() else { return Ok(vec![0; batch.len()]) };
-        if batch.is_empty() {
-            return Ok(Vec::new());
+        match self.judge.as_deref_mut() {
+            Some(judge) => judged(judge, batch),
+            None => Ok(vec![0; batch.len()]),
         }
-        let lineups: Vec<Lineup> = batch.iter().map(Found::lineup).collect();
-        let verdicts = judge.judge(&lineups)?;
-        if verdicts.len() == lineups.len() {
-            return Ok(verdicts);
-        }
-        let detail = format!("{} verdicts for {} lineups", verdicts.len(), lineups.len());
-        Err(SearchFailure::Judge(JudgeFailure(detail.into())))
     }
 
     fn consider(&mut self, found: Found, verdict: u8, collected: &Collected) {
@@ -266,10 +335,7 @@ impl Greedy<'_, '_> {
             *self.vetoes_by_reason.entry(verdict).or_default() += 1;
             return;
         }
-        self.spacing.picked.push(found.mask);
-        let certificate = collected.certificate(found.value);
-        self.lineups.push(PickedLineup { lineup: found.lineup(), value: found.value, certificate });
-        (self.progress)(self.lineups.len());
+        self.pick(found, self.search.certificate(collected, found.value));
     }
 
     /// Whether a search that kept up to `keep` candidates was the last one.
@@ -279,8 +345,9 @@ impl Greedy<'_, '_> {
             return Some(PortfolioEnd::Complete);
         }
         if collected.stopped.is_some() {
-            let listed = collected.found.last().map_or(f64::NEG_INFINITY, |last| last.value);
-            return Some(PortfolioEnd::Deadline { found, wanted, upper_bound: collected.open_bound.max(listed) });
+            let listed = collected.found.last().map(|last| last.value);
+            let upper_bound = collected.open_bound.max(listed).map_or(f64::INFINITY, |bound| self.search.shown(bound));
+            return Some(PortfolioEnd::Deadline { found, wanted, upper_bound });
         }
         if collected.found.len() == keep {
             return None;
@@ -302,4 +369,18 @@ impl Greedy<'_, '_> {
             _ => space.nothing_between().into(),
         }
     }
+}
+
+/// The verdicts of a batch, one per lineup.
+pub(super) fn judged(judge: &mut dyn LineupJudge, batch: &[Found]) -> Result<Vec<u8>, SearchFailure> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lineups: Vec<Lineup> = batch.iter().map(Found::lineup).collect();
+    let verdicts = judge.judge(&lineups)?;
+    if verdicts.len() == lineups.len() {
+        return Ok(verdicts);
+    }
+    let detail = format!("{} verdicts for {} lineups", verdicts.len(), lineups.len());
+    Err(SearchFailure::Judge(JudgeFailure(detail.into())))
 }

@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use super::{
     answer::SearchFailure,
+    grid::{MILLI, exact_scores},
     matrix::ScoreMatrix,
-    value::{lineup_scores, tail_count, upper_mean},
+    value::{Measure, tail_count},
 };
-use crate::domain::{lineup::Lineup, spec::Objective};
+use crate::domain::{interrupt::Interrupt, lineup::Lineup, spec::Objective};
 
 /// Probabilities of the reported quantiles.
 pub const QUANTILES: [f64; 6] = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
@@ -20,7 +21,7 @@ pub const QUANTILES: [f64; 6] = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 const BOOTSTRAP_RESAMPLES: usize = 1_000;
 
 /// Most scenarios that a bootstrap resamples; of more, the interval is that of blocks, see [`bootstrap_interval`].
-const BOOTSTRAP_SCENARIOS_MAX: usize = 100_000;
+const BOOTSTRAP_SCENARIOS_MAX: usize = 20_000;
 
 /// Level of the bootstrap interval.
 const INTERVAL_LEVEL: f64 = 0.95;
@@ -74,36 +75,123 @@ pub fn score_lineups(matrix: &ScoreMatrix, lineups: &[Lineup], alpha: f64) -> Re
     Ok(lineups.par_iter().map(|lineup| score_one(matrix, lineup, count)).collect())
 }
 
+/// The objective of each lineup, in points or as a share of the scenarios.
+///
+/// # Errors
+/// [`SearchFailure::Invalid`] where a number of the objective is out of range or a lineup has an entry that the matrix lacks.
+pub fn objective_values(
+    matrix: &ScoreMatrix,
+    lineups: &[Lineup],
+    objective: Objective,
+) -> Result<Vec<f64>, SearchFailure> {
+    let measure = Measure::new(objective, matrix.scenarios())?;
+    check_entries(matrix, lineups)?;
+    let value = |lineup: &Lineup| {
+        let mut scores = Vec::new();
+        exact_scores(matrix, lineup.entries(), None, &mut scores);
+        measure.shown(measure.of(&mut scores), matrix.scenarios())
+    };
+    Ok(lineups.par_iter().map(value).collect())
+}
+
 /// Compares each lineup's objective on the scenarios it was chosen on with that on fresh ones. `seed` drives the bootstrap.
 ///
 /// # Errors
-/// As [`score_lineups`].
+/// As [`score_lineups`], and [`SearchFailure::Stopped`] where the interrupt is raised.
 pub fn validate_tail(
     chosen_on: &ScoreMatrix,
     fresh: &ScoreMatrix,
     lineups: &[Lineup],
     objective: Objective,
     seed: u64,
+    interrupt: &Interrupt,
 ) -> Result<Vec<TailValidation>, SearchFailure> {
-    let alpha = match objective {
-        Objective::Mean => 1.0,
-        Objective::UpperCvar { alpha } => alpha,
-    };
-    let count = tail_count(alpha, chosen_on.scenarios())?;
+    let measures = [chosen_on, fresh].map(|matrix| Measure::new(objective, matrix.scenarios()));
+    let [measured, measured_fresh] = measures;
+    let (measured, measured_fresh, statistic) = (measured?, measured_fresh?, Statistic::new(objective));
     check_entries(chosen_on, lineups)?;
     check_entries(fresh, lineups)?;
     let validate = |(index, lineup): (usize, &Lineup)| {
+        if let Some(reason) = interrupt.reason() {
+            return Err(SearchFailure::Stopped(reason));
+        }
         let mut scores = Vec::new();
-        lineup_scores(chosen_on, lineup.entries(), &mut scores);
-        let in_sample = upper_mean(&mut scores, count);
-        lineup_scores(fresh, lineup.entries(), &mut scores);
-        scores.sort_unstable_by(f64::total_cmp);
-        let (interval_low, interval_high) = bootstrap_interval(&scores, alpha, seed.wrapping_add(index as u64));
-        let fresh = sorted_upper_mean(&scores, alpha);
+        exact_scores(chosen_on, lineup.entries(), None, &mut scores);
+        let in_sample = measured.shown(measured.of(&mut scores), chosen_on.scenarios());
+        let sample = statistic.ascending(lineup_scores(fresh, lineup));
+        let (interval_low, interval_high) = bootstrap_interval(&sample, statistic, seed.wrapping_add(index as u64));
+        exact_scores(fresh, lineup.entries(), None, &mut scores);
+        let fresh = measured_fresh.shown(measured_fresh.of(&mut scores), fresh.scenarios());
         let is_inside = (interval_low..=interval_high).contains(&in_sample);
-        TailValidation { in_sample, fresh, interval_low, interval_high, optimism: in_sample - fresh, is_inside }
+        Ok(TailValidation { in_sample, fresh, interval_low, interval_high, optimism: in_sample - fresh, is_inside })
     };
-    Ok(lineups.par_iter().enumerate().map(validate).collect())
+    lineups.par_iter().enumerate().map(validate).collect()
+}
+
+/// A lineup's points per scenario.
+fn lineup_scores(matrix: &ScoreMatrix, lineup: &Lineup) -> Vec<f64> {
+    let mut scores = Vec::new();
+    exact_scores(matrix, lineup.entries(), None, &mut scores);
+    scores.iter().map(|&score| f64::from(score) / MILLI).collect()
+}
+
+/// An objective as a function of a sample of scores, for resampling.
+#[derive(Debug, Clone, Copy)]
+enum Statistic {
+    /// The mean, of scores or of whether they reach a threshold.
+    Mean { reach: Option<f64> },
+    /// The mean of the best share.
+    UpperMean { alpha: f64 },
+    /// The smallest score of the best share.
+    Quantile { share: f64 },
+}
+
+impl Statistic {
+    const fn new(objective: Objective) -> Self {
+        match objective {
+            Objective::Mean => Self::Mean { reach: None },
+            Objective::UpperCvar { alpha } => Self::UpperMean { alpha },
+            Objective::Probability { at_least } => Self::Mean { reach: Some(at_least) },
+            Objective::Quantile { share } => Self::Quantile { share },
+        }
+    }
+
+    /// The sample that the statistic is of, ascending. Half a thousandth is the resolution of scores.
+    fn ascending(self, mut scores: Vec<f64>) -> Vec<f64> {
+        if let Self::Mean { reach: Some(threshold) } = self {
+            scores.iter_mut().for_each(|score| *score = f64::from(u8::from(*score >= threshold - 0.5 / MILLI)));
+        }
+        scores.sort_unstable_by(f64::total_cmp);
+        scores
+    }
+
+    /// How many of the largest scores it looks at.
+    fn count(self, scenarios: usize) -> usize {
+        match self {
+            Self::Mean { .. } => scenarios,
+            Self::UpperMean { alpha } => tail_count(alpha, scenarios).unwrap_or(scenarios),
+            Self::Quantile { share } => scenarios + 1 - tail_count(share, scenarios).unwrap_or(1),
+        }
+    }
+
+    /// Of ascending scores.
+    fn of(self, sorted: &[f64]) -> f64 {
+        let top = &sorted[sorted.len() - self.count(sorted.len())..];
+        match self {
+            Self::Quantile { .. } => top[0],
+            Self::Mean { .. } | Self::UpperMean { .. } => top.iter().sum::<f64>() / top.len() as f64,
+        }
+    }
+
+    /// Of a resample of ascending scores.
+    fn resampled(self, sorted: &[f64], random: &mut Xoshiro256PlusPlus) -> f64 {
+        let count = self.count(sorted.len());
+        if let Self::Mean { .. } = self {
+            return resampled_mean(sorted, random);
+        }
+        let (mean, least) = resampled_top(sorted, count, random);
+        if let Self::Quantile { .. } = self { least } else { mean }
+    }
 }
 
 fn check_entries(matrix: &ScoreMatrix, lineups: &[Lineup]) -> Result<(), SearchFailure> {
@@ -118,8 +206,7 @@ fn check_entries(matrix: &ScoreMatrix, lineups: &[Lineup]) -> Result<(), SearchF
 }
 
 fn score_one(matrix: &ScoreMatrix, lineup: &Lineup, count: usize) -> LineupScore {
-    let mut scores = Vec::new();
-    lineup_scores(matrix, lineup.entries(), &mut scores);
+    let mut scores = lineup_scores(matrix, lineup);
     scores.sort_unstable_by(f64::total_cmp);
     let scenarios = scores.len() as f64;
     let mean = scores.iter().sum::<f64>() / scenarios;
@@ -136,30 +223,16 @@ fn score_one(matrix: &ScoreMatrix, lineup: &Lineup, count: usize) -> LineupScore
     }
 }
 
-/// Upper CVaR of ascending scores.
-fn sorted_upper_mean(sorted: &[f64], alpha: f64) -> f64 {
-    let count = tail_count(alpha, sorted.len()).unwrap_or(sorted.len());
-    sorted[sorted.len() - count..].iter().sum::<f64>() / count as f64
-}
-
-/// Percentile bootstrap interval (Efron 1979) of the upper CVaR of ascending scores.
-fn bootstrap_interval(sorted: &[f64], alpha: f64, seed: u64) -> (f64, f64) {
+/// Percentile bootstrap interval (Efron 1979) of a statistic of ascending scores.
+fn bootstrap_interval(sorted: &[f64], statistic: Statistic, seed: u64) -> (f64, f64) {
     let thinned: Vec<f64> = thin(sorted);
-    let count = tail_count(alpha, thinned.len()).unwrap_or(thinned.len());
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let resample = |_| {
-        if count == thinned.len() {
-            resampled_mean(&thinned, &mut random)
-        } else {
-            resampled_upper_mean(&thinned, count, &mut random)
-        }
-    };
-    let mut means: Vec<f64> = (0..BOOTSTRAP_RESAMPLES).map(resample).collect();
-    means.sort_unstable_by(f64::total_cmp);
-    let end = |probability: f64| means[((probability * means.len() as f64) as usize).min(means.len() - 1)];
+    let mut found: Vec<f64> = (0..BOOTSTRAP_RESAMPLES).map(|_| statistic.resampled(&thinned, &mut random)).collect();
+    found.sort_unstable_by(f64::total_cmp);
+    let end = |probability: f64| found[((probability * found.len() as f64) as usize).min(found.len() - 1)];
     // Fewer scenarios are noisier: the spread of a thinned sample is scaled back to that of the full one.
     let shrink = (thinned.len() as f64 / sorted.len() as f64).sqrt();
-    let centre = sorted_upper_mean(sorted, alpha);
+    let centre = statistic.of(sorted);
     let scale = |value: f64| centre + (value - centre) * shrink;
     (scale(end((1.0 - INTERVAL_LEVEL) / 2.0)), scale(end(f64::midpoint(1.0, INTERVAL_LEVEL))))
 }
@@ -175,19 +248,20 @@ fn resampled_mean(scores: &[f64], random: &mut Xoshiro256PlusPlus) -> f64 {
     total / scores.len() as f64
 }
 
-/// Upper mean of a resample, drawn from the top down: how often the largest score occurs, then the next, until the tail is
+/// Mean and least of the `count` largest scores of a resample, drawn from the top down: how often the largest score occurs, then the next, until the tail is
 /// full. Given the counts so far the next one is binomial, so this is the multinomial bootstrap at the cost of its tail.
-fn resampled_upper_mean(sorted: &[f64], count: usize, random: &mut Xoshiro256PlusPlus) -> f64 {
-    let (mut drawn, mut sum) = (0_usize, 0.0);
+fn resampled_top(sorted: &[f64], count: usize, random: &mut Xoshiro256PlusPlus) -> (f64, f64) {
+    let (mut drawn, mut sum, mut least) = (0_usize, 0.0, sorted[0]);
     for (place, &score) in sorted.iter().enumerate().rev() {
         let times = binomial_count(sorted.len() - drawn, 1.0 / (place + 1) as f64, random).min(count - drawn);
         sum += times as f64 * score;
         drawn += times;
         if drawn == count {
+            least = score;
             break;
         }
     }
-    sum / count as f64
+    (sum / count as f64, least)
 }
 
 /// A binomial count by inversion; `trials * probability` is about 1 here.
@@ -244,7 +318,8 @@ mod tests {
         let inside = (0..200).filter(|&seed| {
             let fresh = noise(2, 2_000, 50 + seed);
             let found =
-                &validate_tail(&fresh, &fresh, &lineups, Objective::UpperCvar { alpha: 0.05 }, seed).unwrap()[0];
+                &validate_tail(&fresh, &fresh, &lineups, Objective::UpperCvar { alpha: 0.05 }, seed, &Interrupt::new())
+                    .unwrap()[0];
             assert_eq!(found.optimism, 0.0);
             (found.interval_low..=found.interval_high).contains(&truth)
         });
@@ -255,7 +330,8 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_has_the_width_of_the_central_limit() {
         let fresh = noise(1, 5_000, 9);
-        let found = &validate_tail(&fresh, &fresh, &[Lineup(vec![0])], Objective::Mean, 3).unwrap()[0];
+        let found =
+            &validate_tail(&fresh, &fresh, &[Lineup(vec![0])], Objective::Mean, 3, &Interrupt::new()).unwrap()[0];
         let width = found.interval_high - found.interval_low;
         assert!((width / (2.0 * 1.96 / 5_000.0_f64.sqrt()) - 1.0).abs() < 0.1, "{found:?}");
         assert!(found.is_inside);
@@ -265,7 +341,8 @@ mod tests {
     fn a_flattered_choice_falls_outside_the_interval() {
         let fresh = noise(1, 5_000, 9);
         let flattered = ScoreMatrix::new(1, 2, vec![3.0, 3.0]).unwrap();
-        let found = &validate_tail(&flattered, &fresh, &[Lineup(vec![0])], Objective::Mean, 3).unwrap()[0];
+        let found =
+            &validate_tail(&flattered, &fresh, &[Lineup(vec![0])], Objective::Mean, 3, &Interrupt::new()).unwrap()[0];
         assert!(!found.is_inside && found.optimism > 2.9);
     }
 }

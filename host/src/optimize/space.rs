@@ -2,13 +2,18 @@
 
 use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, microlp, variable};
 
-use super::{answer::SearchFailure, infeasible::Infeasible};
+use super::{
+    answer::SearchFailure,
+    conflict::conflict,
+    infeasible::Infeasible,
+    rules::{Rule, Rules},
+};
 
 /// Most entries of a slate; a lineup is a set of 128 bits inside the search.
 pub const ENTRIES_MAX: usize = 128;
 
 /// The lineups to search, in terms of slate entry indices.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchSpace {
     /// Salary per entry in contest dollars.
     pub salary_usd: Vec<u32>,
@@ -22,6 +27,8 @@ pub struct SearchSpace {
     pub locks: Vec<u16>,
     /// Entries that no lineup has; duplicates count once.
     pub excludes: Vec<u16>,
+    /// What every lineup must satisfy besides.
+    pub rules: Vec<Rule>,
     /// Driver name per entry, for reasons that people read.
     pub names: Vec<String>,
 }
@@ -41,23 +48,42 @@ pub(super) struct Candidates {
     pub floor_usd: u64,
     /// Most salary of the free places.
     pub cap_usd: u64,
+    /// The locked entries as a set.
+    pub locked: u128,
+    /// `later[i]`: the set of entries from free candidate i on; one element more than there are free candidates.
+    pub later: Vec<u128>,
+    /// What a lineup must satisfy besides.
+    pub rules: Rules,
+    /// Whether there is nothing of that kind.
+    pub is_plain: bool,
 }
 
 impl Candidates {
+    /// The set of one free candidate's entry.
+    pub fn bit(&self, pick: usize) -> u128 {
+        1 << self.free[pick]
+    }
+
     /// The set of entries of a lineup: locked ones and `picks` of `free`.
     pub fn mask(&self, picks: impl IntoIterator<Item = usize>) -> u128 {
-        let locked = self.locks.iter().copied();
-        locked.chain(picks.into_iter().map(|pick| self.free[pick])).fold(0, |mask, entry| mask | 1 << entry)
+        picks.into_iter().fold(self.locked, |mask, pick| mask | self.bit(pick))
+    }
+
+    /// The free candidates of a lineup, ascending.
+    pub fn picks(&self, mask: u128) -> Vec<usize> {
+        (0..self.free.len()).filter(|&pick| mask & self.bit(pick) != 0).collect()
     }
 }
 
 impl SearchSpace {
-    /// Whether any lineup of a slate of `entries` exists, as far as salaries, locks and excludes say.
+    /// Whether any lineup of a slate of `entries` exists, as far as salaries, locks, excludes and rules say.
     ///
     /// # Errors
     /// [`SearchFailure::Infeasible`] or [`SearchFailure::Invalid`], as the search itself would end.
     pub fn check(&self, entries: usize) -> Result<(), SearchFailure> {
-        self.prepare(entries).map(drop)
+        self.prepare(entries)?;
+        let found = if self.rules.is_empty() { None } else { conflict(self) };
+        found.map_or(Ok(()), |conflict| Err(conflict.into()))
     }
 
     /// Checks that a lineup exists and prepares the search.
@@ -70,7 +96,15 @@ impl SearchSpace {
         free.sort_by_key(|&entry| (std::cmp::Reverse(self.salary_usd[usize::from(entry)]), entry));
         self.check_salaries(&locks, &free)?;
         let locked_usd = self.cost(&locks);
+        let mut later = vec![0; free.len() + 1];
+        for (pick, &entry) in free.iter().enumerate().rev() {
+            later[pick] = later[pick + 1] | 1 << entry;
+        }
         Ok(Candidates {
+            locked: locks.iter().fold(0, |set, entry| set | 1 << entry),
+            later,
+            rules: Rules::new(&self.rules, entries)?,
+            is_plain: self.rules.is_empty(),
             salary_usd: free.iter().map(|&entry| self.salary(entry)).collect(),
             places: self.roster_size - locks.len(),
             floor_usd: u64::from(self.salary_min_usd).saturating_sub(locked_usd),
@@ -232,6 +266,9 @@ enum Aim {
 impl SearchSpace {
     /// The reason to give where the search itself finds nothing although the checks passed.
     pub(super) fn nothing_between(&self) -> Infeasible {
+        if let Some(conflict) = conflict(self).filter(|_| !self.rules.is_empty()) {
+            return conflict;
+        }
         let salaries = || self.salary_usd.iter().map(|&salary| u64::from(salary));
         Infeasible::NothingBetween {
             locks: self.locks.len(),

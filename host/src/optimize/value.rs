@@ -1,7 +1,77 @@
-//! The exact objective of one lineup: the definition that the search's bounds are bounds of.
+//! The exact value of a lineup: the definition that the search's bounds are bounds of.
+//!
+//! Scores are whole thousandths of a point and values are whole numbers made of them, so equal lineups have equal values on every
+//! machine, and two values are equal or different by their definition, never by rounding.
 
-use super::{answer::SearchFailure, matrix::ScoreMatrix};
+use super::{answer::SearchFailure, grid::MILLI};
 use crate::domain::spec::Objective;
+
+/// Largest threshold in points: no lineup can have more.
+const THRESHOLD_MAX: f64 = 2_000_000.0;
+
+/// What is made of the scores of a lineup. Higher is better.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Measure {
+    /// Their sum.
+    Sum,
+    /// The sum of the `count` largest.
+    Tail { count: usize },
+    /// How many are at least so many thousandths.
+    Reach { milli: i32 },
+    /// The `count`-th largest.
+    Rank { count: usize },
+    /// The sum of what exceeds the floor of each scenario, in thousandths.
+    Gain { floors: Vec<i32> },
+}
+
+impl Measure {
+    /// What an objective measures over so many scenarios.
+    ///
+    /// # Errors
+    /// [`SearchFailure::Invalid`] where a number of the objective is out of its range.
+    pub fn new(objective: Objective, scenarios: usize) -> Result<Self, SearchFailure> {
+        match objective {
+            Objective::Mean => Ok(Self::Sum),
+            Objective::UpperCvar { alpha } => Ok(Self::Tail { count: tail_count(alpha, scenarios)? }),
+            Objective::Probability { at_least } => Ok(Self::Reach { milli: threshold(at_least)? }),
+            Objective::Quantile { share } => Ok(Self::Rank { count: rank_count(share, scenarios)? }),
+        }
+    }
+
+    /// The value of these scores, in thousandths, which are reordered.
+    pub fn of(&self, scores: &mut [i32]) -> i64 {
+        match self {
+            Self::Sum => scores.iter().map(|&score| i64::from(score)).sum(),
+            Self::Tail { count } => largest(scores, *count).iter().map(|&score| i64::from(score)).sum(),
+            Self::Reach { milli } => scores.iter().filter(|&score| score >= milli).count() as i64,
+            Self::Rank { count } => largest(scores, *count).iter().copied().min().map_or(0, i64::from),
+            Self::Gain { floors } => {
+                let gains = scores.iter().zip(floors).map(|(&score, &floor)| i64::from(score) - i64::from(floor));
+                gains.map(|gain| gain.max(0)).sum()
+            }
+        }
+    }
+
+    /// A value as people read it: points, or a share of the scenarios.
+    pub fn shown(&self, value: i64, scenarios: usize) -> f64 {
+        let divisor = match self {
+            Self::Sum | Self::Gain { .. } => MILLI * scenarios as f64,
+            Self::Tail { count } => MILLI * *count as f64,
+            Self::Reach { .. } => scenarios as f64,
+            Self::Rank { .. } => MILLI,
+        };
+        value as f64 / divisor
+    }
+}
+
+/// The `count` largest scores.
+fn largest(scores: &mut [i32], count: usize) -> &[i32] {
+    let rest = scores.len() - count;
+    if rest > 0 {
+        scores.select_nth_unstable(rest);
+    }
+    &scores[rest..]
+}
 
 /// How many of `scenarios` scores the tail holds: `ceil(alpha * scenarios)`, at least 1.
 ///
@@ -19,44 +89,26 @@ pub(super) fn tail_count(alpha: f64, scenarios: usize) -> Result<usize, SearchFa
     })
 }
 
-/// Checks the objective.
-///
-/// # Errors
-/// As [`tail_count`].
-pub(super) fn check_objective(objective: Objective) -> Result<(), SearchFailure> {
-    match objective {
-        Objective::Mean => Ok(()),
-        Objective::UpperCvar { alpha } => tail_count(alpha, 1).map(drop),
+/// From the top: the smallest score that a share of the scenarios does not exceed.
+fn rank_count(share: f64, scenarios: usize) -> Result<usize, SearchFailure> {
+    if share > 0.0 && share < 1.0 {
+        return Ok(scenarios + 1 - tail_count(share, scenarios)?);
     }
+    Err(SearchFailure::Invalid {
+        field: "objective/share",
+        detail: format!("the share is {share}, allowed is 0 < share < 1"),
+    })
 }
 
-/// Mean of a column in points.
-pub(super) fn column_mean(column: &[f32]) -> f64 {
-    column.iter().map(|&points| f64::from(points)).sum::<f64>() / column.len() as f64
-}
-
-/// Scores of a lineup in the given scenarios: sums in `f64`, entries in ascending order, so that equal lineups give equal bits.
-pub(super) fn lineup_scores(matrix: &ScoreMatrix, entries: &[u16], scores: &mut Vec<f64>) {
-    scores.clear();
-    scores.resize(matrix.scenarios(), 0.0);
-    for &entry in entries {
-        for (score, &points) in scores.iter_mut().zip(matrix.column(usize::from(entry))) {
-            *score += f64::from(points);
-        }
+/// Points to reach, in thousandths.
+fn threshold(points: f64) -> Result<i32, SearchFailure> {
+    if points.abs() <= THRESHOLD_MAX {
+        return Ok((points * MILLI).round() as i32);
     }
-}
-
-/// Mean of the largest `count` scores, which are reordered. Summed in ascending order, so the result does not depend on the
-/// order of `scores`.
-pub(super) fn upper_mean(scores: &mut [f64], count: usize) -> f64 {
-    let rest = scores.len() - count;
-    if rest > 0 {
-        scores.select_nth_unstable_by(rest, f64::total_cmp);
-    }
-    let tail = &mut scores[rest..];
-    tail.sort_unstable_by(f64::total_cmp);
-    // Adding zero turns -0 into 0: equal values must compare equal bit by bit.
-    tail.iter().sum::<f64>() / count as f64 + 0.0
+    Err(SearchFailure::Invalid {
+        field: "objective/at_least",
+        detail: format!("{points} points are to be reached, allowed are up to {THRESHOLD_MAX}"),
+    })
 }
 
 /// Entries of a set, ascending.
@@ -87,9 +139,27 @@ mod tests {
     }
 
     #[test]
-    fn the_upper_mean_is_of_the_largest_scores() {
-        assert_eq!(upper_mean(&mut [1.0, 5.0, -2.0, 4.0], 2), 4.5);
-        assert_eq!(upper_mean(&mut [1.0, 5.0, -2.0, 4.0], 4), 2.0);
-        assert_eq!(upper_mean(&mut [-0.0], 1).to_bits(), 0.0_f64.to_bits());
+    fn every_measure_is_that_of_its_definition() {
+        let measured = |objective| {
+            let measure = Measure::new(objective, 4).unwrap();
+            measure.shown(measure.of(&mut [1_000, 5_000, -2_000, 4_000]), 4)
+        };
+        assert_eq!(measured(Objective::Mean), 2.0);
+        assert_eq!(measured(Objective::UpperCvar { alpha: 0.5 }), 4.5);
+        assert_eq!(measured(Objective::Probability { at_least: 4.0 }), 0.5);
+        assert_eq!(measured(Objective::Quantile { share: 0.5 }), 1.0);
+        assert_eq!(measured(Objective::Quantile { share: 0.75 }), 4.0);
+        let gain = Measure::Gain { floors: vec![2_000; 4] };
+        assert_eq!(gain.shown(gain.of(&mut [1_000, 5_000, -2_000, 4_000]), 4), 1.25);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_field() {
+        for share in [0.0, 1.0, f64::NAN] {
+            let failure = Measure::new(Objective::Quantile { share }, 4).unwrap_err();
+            assert!(failure.to_string().contains("objective/share"));
+        }
+        assert!(Measure::new(Objective::Probability { at_least: THRESHOLD_MAX }, 4).is_ok());
+        assert!(Measure::new(Objective::Probability { at_least: THRESHOLD_MAX + 1.0 }, 4).is_err());
     }
 }

@@ -8,34 +8,9 @@ use super::{
     space::Candidates,
 };
 
-/// Lineups that are not allowed although the space has them: those too close to lineups picked before.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Spacing {
-    /// Sets of entries picked before.
-    pub picked: Vec<u128>,
-    /// Entries that an allowed lineup shares with each of them at most.
-    pub shared_max: u32,
-}
-
-impl Spacing {
-    /// Whether the set is far enough from all picked before.
-    pub fn allows(&self, mask: u128) -> bool {
-        self.picked.iter().all(|picked| (picked & mask).count_ones() <= self.shared_max)
-    }
-
-    /// Entries that may not be added to a partial lineup, or `None` where it is too close already.
-    fn forbidden(&self, partial: u128) -> Option<u128> {
-        let mut forbidden = 0;
-        for picked in &self.picked {
-            match (picked & partial).count_ones().cmp(&self.shared_max) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => forbidden |= picked,
-                std::cmp::Ordering::Greater => return None,
-            }
-        }
-        Some(forbidden)
-    }
-}
+/// Entries that the parts of a space begin with: with three there are a few thousand parts of a 40-driver slate, small enough
+/// that a stopped search loses little.
+const START_ENTRIES: usize = 3;
 
 /// A group of lineups: all but the last entry, and the candidates for the last.
 pub(super) struct Siblings<'a> {
@@ -48,7 +23,7 @@ pub(super) struct Siblings<'a> {
 }
 
 /// Counters of an enumeration.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Visited {
     /// Partial lineups.
     pub nodes: u64,
@@ -60,7 +35,6 @@ pub(super) struct Visited {
 pub(super) struct Walk<'a> {
     candidates: &'a Candidates,
     table: &'a SubsetTable,
-    spacing: &'a Spacing,
     /// `choices[j]`: the index combinations of `size - 1` out of j path places, flattened.
     choices: Vec<Vec<usize>>,
     /// `ranks[i][c]` = C(c, i + 1).
@@ -71,13 +45,12 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(candidates: &'a Candidates, table: &'a SubsetTable, spacing: &'a Spacing) -> Self {
+    pub fn new(candidates: &'a Candidates, table: &'a SubsetTable) -> Self {
         let entries = candidates.free.len();
         let choose = table.size - 1;
         Self {
             candidates,
             table,
-            spacing,
             choices: (0..candidates.places).map(|places| combinations(places, choose)).collect(),
             ranks: (0..choose).map(|i| (0..entries).map(|c| binomial(c, i + 1) as usize).collect()).collect(),
             path: Vec::with_capacity(candidates.places),
@@ -88,12 +61,11 @@ impl<'a> Walk<'a> {
 
     /// The first entries that split the space into parts, in ascending order; every lineup begins with exactly one of them.
     pub fn starts(candidates: &Candidates) -> Vec<Vec<usize>> {
-        let entries = candidates.free.len();
-        match candidates.places {
-            0 | 1 => vec![Vec::new()],
-            2 => (0..entries).map(|first| vec![first]).collect(),
-            _ => (0..entries).flat_map(|first| (first + 1..entries).map(move |second| vec![first, second])).collect(),
+        let length = START_ENTRIES.min(candidates.places.saturating_sub(1));
+        if length == 0 {
+            return vec![Vec::new()];
         }
+        combinations(candidates.free.len(), length).chunks_exact(length).map(<[usize]>::to_vec).collect()
     }
 
     /// Visits all groups of lineups that begin with `start`, until the visitor breaks.
@@ -103,26 +75,36 @@ impl<'a> Walk<'a> {
         visit: &mut impl FnMut(&Siblings<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         self.path.clear();
-        let (mut salary_usd, mut sum) = (0, 0);
+        let (mut salary_usd, mut sum, mut mask) = (0, 0, self.candidates.locked);
         for &entry in start {
             sum += self.sum_with(entry);
             salary_usd += self.candidates.salary_usd[entry];
+            mask |= self.candidates.bit(entry);
             self.path.push(entry);
         }
-        self.descend(salary_usd, sum, visit)
+        let missing = self.candidates.places - start.len();
+        let from = start.last().map_or(0, |&last| last + 1);
+        if self.is_too_dear(salary_usd, missing) || self.is_too_cheap(salary_usd, from, missing) {
+            return ControlFlow::Continue(());
+        }
+        self.descend(salary_usd, sum, mask, visit)
     }
 
     fn descend(
         &mut self,
         salary_usd: u64,
         sum: u32,
+        mask: u128,
         visit: &mut impl FnMut(&Siblings<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        self.visited.nodes += 1;
         let missing = self.candidates.places - self.path.len();
         let from = self.path.last().map_or(0, |&last| last + 1);
+        if !self.candidates.rules.leave_open(mask, self.candidates.later[from], missing as u32) {
+            return ControlFlow::Continue(());
+        }
+        self.visited.nodes += 1;
         if missing == 1 {
-            return self.finish(salary_usd, sum, from, visit);
+            return self.finish(salary_usd, sum, mask, from, visit);
         }
         for entry in from..(self.candidates.free.len() + 1).saturating_sub(missing) {
             let with_entry = salary_usd + self.candidates.salary_usd[entry];
@@ -133,51 +115,68 @@ impl<'a> Walk<'a> {
             if self.is_too_dear(with_entry, missing - 1) {
                 continue;
             }
-            let with_sum = sum + self.sum_with(entry);
+            let sum_with_entry = sum + self.sum_with(entry);
             self.path.push(entry);
-            self.descend(with_entry, with_sum, visit)?;
+            let flow = self.descend(with_entry, sum_with_entry, mask | self.candidates.bit(entry), visit);
             self.path.pop();
+            flow?;
         }
         ControlFlow::Continue(())
     }
 
-    /// Hands over the group of all allowed last entries.
+    /// The last place: adds up the table rows of the path for all candidates at once.
     fn finish(
         &mut self,
         salary_usd: u64,
         sum: u32,
+        mask: u128,
         from: usize,
         visit: &mut impl FnMut(&Siblings<'_>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let candidates = self.candidates;
-        let Some(budget_usd) = candidates.cap_usd.checked_sub(salary_usd) else { return ControlFlow::Continue(()) };
-        let needed_usd = candidates.floor_usd.saturating_sub(salary_usd);
-        let salaries = &candidates.salary_usd[from.min(candidates.free.len())..];
-        let last = from + salaries.partition_point(|&salary| salary > budget_usd)
-            ..from + salaries.partition_point(|&salary| salary >= needed_usd);
-        if last.is_empty() {
+        let salaries = &candidates.salary_usd[from..];
+        let first = from + salaries.partition_point(|&salary| salary_usd + salary > candidates.cap_usd);
+        let end = from + salaries.partition_point(|&salary| salary_usd + salary >= candidates.floor_usd);
+        let last = first..end.max(first);
+        let allowed = candidates.rules.last(mask);
+        if last.is_empty() || allowed & candidates.later[from] == 0 {
             return ControlFlow::Continue(());
         }
-        let Some(forbidden) = self.spacing.forbidden(candidates.mask(self.path.iter().copied())) else {
-            return ControlFlow::Continue(());
-        };
-        let sums = &mut self.sums[..last.len()];
-        sums.fill(sum);
-        for choice in subset_ranks(&self.choices, &self.ranks, &self.path) {
-            for (sum, element) in sums.iter_mut().zip(&self.table.row(choice)[last.clone()]) {
-                *sum += element;
-            }
-        }
-        self.visited.leaves += last.len() as u64;
-        if forbidden != 0 {
-            for (sum, &entry) in sums.iter_mut().zip(&candidates.free[last.clone()]) {
-                if forbidden >> entry & 1 == 1 {
+        let sums = self.add_rows(sum, last.clone());
+        if !candidates.is_plain {
+            for (sum, entry) in sums.iter_mut().zip(last.clone()) {
+                let bit = candidates.bit(entry);
+                if allowed & bit == 0 || !candidates.rules.allow_sums(mask | bit) {
                     *sum = 0;
-                    self.visited.leaves -= 1;
                 }
             }
         }
+        self.visited.leaves += self.sums[..last.len()].iter().filter(|&&sum| sum > 0).count() as u64;
         visit(&Siblings { path: &self.path, sums: &self.sums[..last.len()], last })
+    }
+
+    /// Table sums of the lineups of a path and each of the last candidates, allowed or not.
+    pub fn sums_of(&mut self, path: &[u8], last: Range<usize>) -> &[u32] {
+        let mut sum = 0;
+        self.path.clear();
+        for &entry in path {
+            sum += self.sum_with(usize::from(entry));
+            self.path.push(usize::from(entry));
+        }
+        self.add_rows(sum, last)
+    }
+
+    /// The sums of all lineups of the path and one of the last candidates.
+    fn add_rows(&mut self, sum: u32, last: Range<usize>) -> &mut [u32] {
+        let sums = &mut self.sums[..last.len()];
+        sums.fill(sum);
+        for rank in subset_ranks(&self.choices, &self.ranks, &self.path) {
+            let row = &self.table.row(rank)[last.clone()];
+            for (sum, element) in sums.iter_mut().zip(row) {
+                *sum += element;
+            }
+        }
+        sums
     }
 
     /// Table sum of the subsets that `entry` completes within the path.

@@ -5,8 +5,11 @@ use std::fmt::Display;
 use super::limits::PipelineConfig;
 use crate::domain::{
     problem::Problem,
-    spec::{CalibrateSpec, EvaluateSpec, HistorySpec, JobSpec, Objective, OptimizeSpec, ScenarioSpec},
+    spec::{CalibrateSpec, EvaluateSpec, HistorySpec, JobSpec, Objective, OptimizeSpec, ScenarioSpec, Together},
 };
+
+/// Largest threshold of an objective, in points: beyond every lineup's score.
+const POINTS_MAX: f64 = 1_000_000.0;
 
 /// Checks every number of `spec`.
 ///
@@ -49,18 +52,40 @@ fn check_optimize(spec: &OptimizeSpec, config: &PipelineConfig) -> Result<(), Pr
     if spec.model.is_none() {
         check_calibrate(&spec.calibrate, "/calibrate", config)?;
     }
-    if let Objective::UpperCvar { alpha } = spec.objective
-        && !(alpha > 0.0 && alpha <= 1.0)
-    {
-        let detail = format!("{alpha} is not a share of the scenarios.");
-        return Err(Problem::invalid("/objective/alpha", detail, "Send a number above 0 and up to 1.")
-            .with_limit("above 0, at most 1"));
-    }
+    check_objective(spec.objective, "/objective")?;
     within("/lineups", spec.lineups, 1, config.lineups_max, "lineups")?;
+    if spec.together.is_some() || !spec.exposures.is_empty() {
+        within("/lineups", spec.lineups, 1, config.joint_lineups_max, "lineups judged together")?;
+    }
+    if let Some(Together::AnyReaches { at_least }) = spec.together {
+        check_objective(Objective::Probability { at_least }, "/together")?;
+    }
+    within("/rules", spec.rules.len(), 0, config.lineup_rules_max, "rules")?;
+    within("/exposures", spec.exposures.len(), 0, config.exposures_max, "exposures")?;
     within("/min_differences", spec.min_differences, 1, u32::MAX, "entries")?;
     let most = config.validation_scenarios_max;
     within("/validation_scenarios", spec.validation_scenarios, 0, most, "scenarios")?;
     within("/lineup_constraints", spec.lineup_constraints.len(), 0, config.constraints_max, "constraints")
+}
+
+fn check_objective(objective: Objective, pointer: &str) -> Result<(), Problem> {
+    let outside = |field: &str, detail: String, limit: &str| {
+        let field = format!("{pointer}/{field}");
+        Err(Problem::invalid(field, detail, format!("Send a number {limit}.")).with_limit(limit))
+    };
+    match objective {
+        Objective::UpperCvar { alpha } if !(alpha > 0.0 && alpha <= 1.0) => {
+            outside("alpha", format!("{alpha} is not a share of the scenarios."), "above 0, at most 1")
+        }
+        Objective::Quantile { share } if !(share > 0.0 && share < 1.0) => {
+            outside("share", format!("{share} is not a share of the scenarios."), "above 0, below 1")
+        }
+        Objective::Probability { at_least } if !(-POINTS_MAX..=POINTS_MAX).contains(&at_least) => {
+            let limit = format!("from -{POINTS_MAX} to {POINTS_MAX}");
+            outside("at_least", format!("{at_least} points cannot be reached."), &limit)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_evaluate(spec: &EvaluateSpec, config: &PipelineConfig) -> Result<(), Problem> {

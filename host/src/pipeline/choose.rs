@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     columns::decode_scenarios,
     contest_view::{search_space, slate_view},
+    keeper::Keeper,
+    lineup_rules::exposures,
     outputs::{self, ChoiceDone, Done, LeftOut, Simulated, cost},
     pinned::{PinnedPlugin, Purpose, derive_seed},
     simulate::skip,
@@ -20,15 +22,18 @@ use crate::{
         race::Race,
         scenario::ScenarioBlock,
         slate::Slate,
-        spec::{JobSpec, Objective, OptimizeSpec},
+        spec::{JobSpec, Objective, OptimizeSpec, Together},
     },
     jobs::TaskFailure,
     optimize::{
-        JudgeFailure, LineupJudge, LineupScore, Portfolio, PortfolioRequest, ScoreMatrix, SearchFailure, SearchSpace,
-        TailValidation, portfolio, score_lineups, validate_tail,
+        Certificate, Exposure, JointPortfolio, JointRequest, JudgeFailure, LineupJudge, LineupScore, Portfolio,
+        PortfolioEnd, PortfolioRequest, ScoreMatrix, SearchFailure, SearchSpace, Session, TailValidation, Worth,
+        joint_portfolio, objective_values, portfolio, score_lineups, validate_tail,
     },
     plugins::{LineupJudgeSession, PluginFailure, SlateView},
-    results::{ComponentCost, DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary},
+    results::{
+        ComponentCost, DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth,
+    },
     score::contest::score_matrix,
 };
 
@@ -50,11 +55,17 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
     let plan = task.spec.simulation(0)?;
     let race = task.race(&plan.race)?;
     let contest = task.pipeline.contest(&slate.contest)?;
-    let space = search_space(request, &slate, contest)?;
+    let space = search_space(request, &slate, &race, contest)?;
     let matrix = scores(task, Purpose::Choice, contest, &race, &slate)?
         .ok_or_else(|| Problem::internal("There are no scenarios to choose on."))?;
-    let mut chosen =
-        Chooser { task, request, view: slate_view(&slate, &race, contest), costs: Vec::new(), left_out: Vec::new() };
+    let mut chosen = Chooser {
+        task,
+        request,
+        exposures: exposures(request, &slate)?,
+        view: slate_view(&slate, &race, contest),
+        costs: Vec::new(),
+        left_out: Vec::new(),
+    };
     let (portfolio, lineup_vetoes) = chosen.search(&matrix, &space)?;
     let lineups: Vec<Lineup> = portfolio.lineups.iter().map(|picked| picked.lineup.clone()).collect();
     let scored =
@@ -62,12 +73,15 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
     let fresh = scores(task, Purpose::Validation, contest, &race, &slate)?;
     let validated = fresh.map(|fresh| {
         let seed = derive_seed(request.scenarios.seed, "bootstrap");
-        validate_tail(&matrix, &fresh, &lineups, request.objective, seed).map_err(|failure| search_failure(&failure))
+        let interrupt = task.context.interrupt();
+        validate_tail(&matrix, &fresh, &lineups, request.objective, seed, interrupt)
+            .map_err(|failure| search_failure(&failure))
     });
     let shown = shown_lineups(&slate, &portfolio, scored, validated.transpose()?);
     let summary = PortfolioSummary {
         contest: contest.key.clone(),
         objective: request.objective,
+        worth: portfolio.worth,
         exposure: exposure(&slate, &lineups),
         lineups: shown,
         end: portfolio.end,
@@ -81,8 +95,8 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
 
 const fn shown_tail(objective: Objective) -> f64 {
     match objective {
-        Objective::Mean => SHOWN_TAIL,
         Objective::UpperCvar { alpha } => alpha,
+        Objective::Mean | Objective::Probability { .. } | Objective::Quantile { .. } => SHOWN_TAIL,
     }
 }
 
@@ -119,6 +133,7 @@ fn scores(
 struct Chooser<'a> {
     task: &'a Task<'a>,
     request: &'a OptimizeSpec,
+    exposures: Vec<Exposure>,
     view: SlateView,
     costs: Vec<ComponentCost>,
     left_out: Vec<LeftOut>,
@@ -126,11 +141,7 @@ struct Chooser<'a> {
 
 impl Chooser<'_> {
     /// Searches, and again without a constraint that failed itself where its policy says so.
-    fn search(
-        &mut self,
-        matrix: &ScoreMatrix,
-        space: &SearchSpace,
-    ) -> Result<(Portfolio, Vec<LineupVeto>), TaskFailure> {
+    fn search(&mut self, matrix: &ScoreMatrix, space: &SearchSpace) -> Result<(Chosen, Vec<LineupVeto>), TaskFailure> {
         let mut constraints: Vec<&PinnedPlugin> = self.task.spec.lineup_constraints.iter().collect();
         loop {
             let mut judges = match open_judges(self.task, &self.view, &constraints)? {
@@ -160,19 +171,70 @@ impl Chooser<'_> {
         matrix: &ScoreMatrix,
         space: &SearchSpace,
         judges: &mut LineupJudges<'_>,
-    ) -> Result<Portfolio, SearchFailure> {
-        let wanted = self.request.lineups;
-        let request = PortfolioRequest {
-            objective: self.request.objective,
-            lineups: wanted as usize,
-            min_differences: self.request.min_differences as usize,
-        };
-        let context = self.task.context;
-        let mut progress = |found: usize| {
-            context.progress(found as f64 / f64::from(wanted), &format!("{found} of {wanted} lineups"));
-        };
+    ) -> Result<Chosen, SearchFailure> {
+        let mut keeper = Keeper::new(self.task, &self.left_out);
+        let resume = keeper.last_state();
+        let mut session = Session { interrupt: self.task.context.interrupt(), watch: &mut keeper, resume };
         let judge: Option<&mut dyn LineupJudge> = if judges.judges.is_empty() { None } else { Some(judges) };
-        portfolio(matrix, space, &request, judge, &mut progress, context.interrupt())
+        let OptimizeSpec { objective, lineups, min_differences, together, .. } = *self.request;
+        let (lineups, min_differences) = (lineups as usize, min_differences as usize);
+        if together.is_none() && self.exposures.is_empty() {
+            let request = PortfolioRequest { objective, lineups, min_differences };
+            return portfolio(matrix, space, &request, judge, &mut session).map(Chosen::each_best);
+        }
+        let worth = together.map_or(Worth::Each(objective), Worth::Together);
+        let request = JointRequest { worth, lineups, min_differences, exposures: self.exposures.clone() };
+        let joint = joint_portfolio(matrix, space, &request, judge, &mut session)?;
+        Chosen::joint(joint, together, objective, matrix)
+    }
+}
+
+/// Lineups, however they were chosen.
+struct Chosen {
+    lineups: Vec<ChosenLineup>,
+    end: PortfolioEnd,
+    vetoes_by_reason: BTreeMap<u8, u64>,
+    worth: Option<PortfolioWorth>,
+}
+
+struct ChosenLineup {
+    lineup: Lineup,
+    value: f64,
+    certificate: Option<Certificate>,
+    contribution: Option<f64>,
+}
+
+impl Chosen {
+    /// Each one the best that was allowed beside the earlier ones.
+    fn each_best(portfolio: Portfolio) -> Self {
+        let lineups = portfolio.lineups.into_iter().map(|picked| ChosenLineup {
+            lineup: picked.lineup,
+            value: picked.value,
+            certificate: Some(picked.certificate),
+            contribution: None,
+        });
+        let Portfolio { end, vetoes_by_reason, .. } = portfolio;
+        Self { lineups: lineups.collect(), end, vetoes_by_reason, worth: None }
+    }
+
+    /// Judged together.
+    fn joint(
+        joint: JointPortfolio,
+        together: Option<Together>,
+        objective: Objective,
+        matrix: &ScoreMatrix,
+    ) -> Result<Self, SearchFailure> {
+        let JointPortfolio { value, upper_bound, swaps, feasible, end, vetoes_by_reason, .. } = joint;
+        let lineups: Vec<Lineup> = joint.lineups.iter().map(|picked| picked.lineup.clone()).collect();
+        let values = objective_values(matrix, &lineups, objective)?;
+        let chosen = joint.lineups.into_iter().zip(values).map(|(picked, value)| ChosenLineup {
+            lineup: picked.lineup,
+            value,
+            certificate: None,
+            contribution: Some(picked.contribution),
+        });
+        let worth = Some(PortfolioWorth { together, value, upper_bound, swaps, feasible });
+        Ok(Self { lineups: chosen.collect(), end, vetoes_by_reason, worth })
     }
 }
 
@@ -261,7 +323,7 @@ fn search_failure(failure: &SearchFailure) -> TaskFailure {
 
 fn shown_lineups(
     slate: &Slate,
-    portfolio: &Portfolio,
+    portfolio: &Chosen,
     scored: Vec<LineupScore>,
     validated: Option<Vec<TailValidation>>,
 ) -> Vec<PortfolioLineup> {
@@ -273,6 +335,7 @@ fn shown_lineups(
             drivers,
             value: picked.value,
             certificate: picked.certificate,
+            contribution: picked.contribution,
             score,
             validation: validated.as_mut().and_then(Iterator::next),
         }

@@ -1,5 +1,6 @@
 //! A slate as the optimizer and as lineup constraints see it. Plain conversions, used when a job is planned and when it runs.
 
+use super::lineup_rules::rules;
 use crate::{
     catalog::normal_form,
     domain::{
@@ -16,8 +17,13 @@ use crate::{
 /// The lineups that a request allows on a slate, before any constraint.
 ///
 /// # Errors
-/// Where a lock or an exclude names nobody of the slate.
-pub fn search_space(request: &OptimizeSpec, slate: &Slate, contest: &Contest) -> Result<SearchSpace, Problem> {
+/// Where a lock, an exclude or a rule names nobody of the slate.
+pub fn search_space(
+    request: &OptimizeSpec,
+    slate: &Slate,
+    race: &Race,
+    contest: &Contest,
+) -> Result<SearchSpace, Problem> {
     Ok(SearchSpace {
         salary_usd: slate.entries.iter().map(|entry| entry.salary_usd).collect(),
         roster_size: usize::from(contest.roster_size),
@@ -25,11 +31,16 @@ pub fn search_space(request: &OptimizeSpec, slate: &Slate, contest: &Contest) ->
         salary_max_usd: request.salary_max_usd.unwrap_or(contest.salary_cap_usd),
         locks: entries_named("locks", &request.locks, slate)?,
         excludes: entries_named("excludes", &request.excludes, slate)?,
+        rules: rules(request, slate, race)?,
         names: slate.entries.iter().map(|entry| entry.driver.clone()).collect(),
     })
 }
 
-fn entries_named(field: &str, names: &[String], slate: &Slate) -> Result<Vec<u16>, Problem> {
+/// Slate entries by driver.
+///
+/// # Errors
+/// Where a name is nobody's of the slate.
+pub fn entries_named(field: &str, names: &[String], slate: &Slate) -> Result<Vec<u16>, Problem> {
     let forms: Vec<String> = slate.entries.iter().map(|entry| normal_form(&entry.driver)).collect();
     let entry_named = |(index, name): (usize, &String)| {
         let form = normal_form(name);

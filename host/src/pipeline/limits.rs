@@ -22,6 +22,12 @@ pub struct PipelineConfig {
     pub constraints_max: usize,
     /// Lineups of a portfolio.
     pub lineups_max: u32,
+    /// Lineups that are judged together or have exposures to keep.
+    pub joint_lineups_max: u32,
+    /// Rules for lineups of a job.
+    pub lineup_rules_max: usize,
+    /// Exposures of a job.
+    pub exposures_max: usize,
     /// Scenarios drawn per scenario wanted before a job gives up on constraints that veto too much.
     pub draws_per_scenario_max: u32,
     /// Fuel of one plugin in one task; about 100 s of numeric code.
@@ -49,6 +55,9 @@ impl Default for PipelineConfig {
             validation_scenarios_max: 200_000,
             constraints_max: 16,
             lineups_max: 1_000,
+            joint_lineups_max: 150,
+            lineup_rules_max: 64,
+            exposures_max: 256,
             draws_per_scenario_max: 20,
             task_fuel: 1_000_000_000_000,
             checkpoint_ms: 1_000,

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     Pipeline, checks,
     contest_view::search_space,
+    lineup_rules::exposures,
     pinned::{
         FitPlan, ForecastPlan, ModelSource, PinnedPlugin, PinnedRace, PinnedSlate, PinnedSpec, Purpose, SimulationPlan,
         derive_seed, fingerprint,
@@ -19,6 +20,7 @@ use crate::{
         race::Race,
         spec::{CalibrateSpec, EvaluateSpec, HistorySpec, JobSpec, OptimizeSpec, ScenarioSpec, SimulateSpec},
     },
+    optimize::check_exposures,
 };
 
 /// Makes `spec` exact for `team`.
@@ -100,9 +102,13 @@ impl JobPlanner<'_> {
         let slate = catalog::slate(&self.pipeline.db, self.team, &optimize.slate).await;
         let slate = slate.map_err(|error| referred(&error, "/slate"))?;
         let contest = self.pipeline.contest(&slate.contest)?;
-        let space = search_space(optimize, &slate, contest)?;
+        let race = catalog::race(&self.pipeline.db, self.team, &slate.race).await;
+        let race = race.map_err(|error| referred(&error, "/slate"))?;
+        let space = search_space(optimize, &slate, &race, contest)?;
         space.check(slate.entries.len()).map_err(|failure| failure.to_problem())?;
-        let race = self.race(&slate.race, "/slate").await?;
+        let race = pin_race(&race);
+        check_exposures(&space, &exposures(optimize, &slate)?, optimize.lineups)
+            .map_err(|failure| failure.to_problem())?;
         let mut pinned = match &optimize.model {
             Some(model) => self.with_stored_model(request, model, &optimize.scenarios).await?,
             None => {

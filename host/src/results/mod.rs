@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 pub use self::{
     fit::{FitSummary, ForecastSummary, ModelSummary, ParameterSummary, RaceForecast},
-    portfolio::{DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary},
+    portfolio::{DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth},
     run::{ComponentCost, PluginRecord, RunRecord, StageCost},
     simulation::{DriverOutlook, SimulationSummary, VetoCount},
 };

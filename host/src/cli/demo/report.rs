@@ -98,9 +98,12 @@ pub fn portfolio(portfolio: &PortfolioSummary) -> Vec<String> {
     let tail = match portfolio.objective {
         Objective::Mean => "the mean score".to_owned(),
         Objective::UpperCvar { alpha } => format!("the mean of the best {:.0} % of scores", alpha * 100.0),
+        Objective::Probability { at_least } => format!("the chance of {at_least} points or more"),
+        Objective::Quantile { share } => format!("the {:.0} % quantile of scores", share * 100.0),
     };
     let lineups = &portfolio.lineups;
-    let proven = lineups.iter().filter(|lineup| matches!(lineup.certificate.proof, Proof::Optimal)).count();
+    let proven =
+        lineups.iter().filter(|lineup| lineup.certificate.is_some_and(|backed| backed.proof == Proof::Optimal)).count();
     let mut lines = vec![format!(
         "  {} lineups for {}, best {tail} first; {proven} proven optimal",
         lineups.len(),
