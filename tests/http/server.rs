@@ -111,8 +111,13 @@ impl Server {
             .unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
         let address = log.by_ref().map_while(Result::ok).find_map(|line| listening(&line));
-        // The log is read to its end, or the server would stop at a full pipe.
-        thread::spawn(move || log.for_each(drop));
+        // The log is read to its end, or the server would stop at a full pipe; a test that fails shows what went wrong in it.
+        thread::spawn(move || {
+            let errors = log
+                .map_while(Result::ok)
+                .filter(|line| line.contains("\"ERROR\""));
+            errors.for_each(|line| println!("{line}"));
+        });
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
         let address = address.expect("the server ended before it listened");
         Self { process, address, directory, environment, agent }

@@ -37,7 +37,7 @@ async fn principal(state: &ApiState, headers: &HeaderMap) -> Result<Principal, A
             tracing::warn!(reason = reason.as_str(), "a key was refused");
             Err(ApiError::unauthenticated(reason.public()))
         }
-        Err(error) => Err(ApiError::internal(&error)),
+        Err(error) => Err(error.into()),
     }
 }
 

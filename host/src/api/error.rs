@@ -191,6 +191,16 @@ impl From<DbError> for ApiError {
                 );
                 Self::new(problem).retry_after(1)
             }
+            error @ (DbError::Away(_) | DbError::NotCommitted(_)) => {
+                tracing::error!(error = %error, "a request found no database");
+                let problem = Problem::new(
+                    "database-unavailable",
+                    "The database is not there",
+                    "The database went away; whether this request was carried out cannot be known.",
+                    "Retry; a request with an Idempotency-Key is carried out once, however often it is sent.",
+                );
+                Self::new(problem).retry_after(2)
+            }
             error => Self::internal(&error),
         }
     }
@@ -293,6 +303,7 @@ fn status_of(code: &str) -> StatusCode {
         | "overloaded"
         | "timeout"
         | "busy"
+        | "database-unavailable"
         | "plugin-host-failed"
         | "storage-unavailable"
         | "lease-lost"

@@ -64,6 +64,10 @@ pub enum DbError {
         /// The newest version that this binary knows.
         known: i64,
     },
+    /// The database went away or is starting: it was stopped, or the network failed. Retry; whether the last statement before that was
+    /// kept cannot be known, so look before doing again what must be done once.
+    #[error("the database is not there: {0}")]
+    Away(#[source] std::sync::Arc<sqlx::Error>),
     /// The database refused or broke off a statement. Retry may help where it is the disk's fault.
     #[error("the database failed: {0}")]
     Query(#[source] sqlx::Error),
@@ -122,6 +126,7 @@ impl DbError {
         matches!(
             self,
             Self::Busy
+                | Self::Away(_)
                 | Self::Query(_)
                 | Self::NotCommitted(_)
                 | Self::Store(_)
@@ -147,10 +152,32 @@ impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         /// `SQLITE_BUSY` and its extended codes; PostgreSQL's `serialization_failure` and `deadlock_detected`.
         const BUSY_CODES: [&str; 6] = ["5", "261", "517", "773", "40001", "40P01"];
+        /// Of PostgreSQL: shutting down, crashed, starting, out of connections, connection failures.
+        const AWAY_CODES: [&str; 8] = ["57P01", "57P02", "57P03", "57P05", "53300", "08000", "08003", "08006"];
         match &error {
             sqlx::Error::PoolTimedOut => Self::Busy,
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                Self::Away(std::sync::Arc::new(error))
+            }
+            sqlx::Error::Database(cause) if cause.code().is_some_and(|code| AWAY_CODES.contains(&&*code)) => {
+                Self::Away(std::sync::Arc::new(error))
+            }
             sqlx::Error::Database(cause) if cause.code().is_some_and(|code| BUSY_CODES.contains(&&*code)) => Self::Busy,
             _ => Self::Query(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_broke_says_that_the_database_is_away_and_that_a_retry_may_help() {
+        let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        let error = DbError::from(sqlx::Error::Io(broken));
+        assert!(matches!(error, DbError::Away(_)) && error.is_transient(), "{error}");
+        assert!(matches!(DbError::from(sqlx::Error::PoolTimedOut), DbError::Busy));
+        assert!(matches!(DbError::from(sqlx::Error::RowNotFound), DbError::Query(_)));
     }
 }

@@ -75,8 +75,8 @@ impl Db {
             Dialect::Sqlite => 1,
             Dialect::Postgres => config.write_connections.max(1),
         };
-        let writers = pool(config, place, writers, place.dialect.writer_settings());
-        let readers = pool(config, place, config.read_connections.max(1), place.dialect.reader_settings());
+        let writers = pool(config, place, writers, Purpose::Write);
+        let readers = pool(config, place, config.read_connections.max(1), Purpose::Read);
         Ok(Self::new(place, readers, writers, lock))
     }
 }
@@ -134,23 +134,25 @@ fn make_data_dir(config: &DbConfig) -> Result<(), DbError> {
     made.map_err(|source| DbError::Io { path: config.data_dir.clone(), source })
 }
 
-/// How long a connection to a server may have been idle and still be used without asking whether it is there.
-const TRUSTED: Duration = Duration::from_millis(500);
+/// What the connections of a pool are for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    Read,
+    Write,
+}
 
-fn pool(config: &DbConfig, place: &Place, connections: u32, settings: &'static str) -> AnyPool {
+fn pool(config: &DbConfig, place: &Place, connections: u32, purpose: Purpose) -> AnyPool {
     let wait_ms_max = config.wait_ms_max;
     let dialect = place.dialect;
+    let settings = match purpose {
+        Purpose::Read => dialect.reader_settings(),
+        Purpose::Write => dialect.writer_settings(),
+    };
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(Duration::from_millis(wait_ms_max))
-        // A file is local: its connection does not go stale. A server's does, when it restarts; one that was just used is trusted.
-        .test_before_acquire(false)
-        .before_acquire(move |connection, meta| {
-            Box::pin(async move {
-                let is_trusted = dialect == Dialect::Sqlite || meta.idle_for < TRUSTED;
-                Ok(is_trusted || connection.ping().await.is_ok())
-            })
-        })
+        // A file is local: its connection does not go stale. A server's does, when it restarts; a write finds out as it begins.
+        .test_before_acquire(purpose == Purpose::Read && dialect == Dialect::Postgres)
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(move |connection, _| {

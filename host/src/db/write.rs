@@ -19,6 +19,17 @@ pub(super) enum Writers {
     Pool(AnyPool),
 }
 
+/// A connection that broke while nobody used it is found out here, where nothing is lost by taking another.
+async fn begin_own(pool: &AnyPool, dialect: Dialect) -> Result<Transaction<'static, Any>, DbError> {
+    for _ in 0..pool.options().get_max_connections() {
+        match pool.begin_with(dialect.begin()).await.map_err(DbError::from) {
+            Err(DbError::Away(_)) => {}
+            begun => return begun,
+        }
+    }
+    Ok(pool.begin_with(dialect.begin()).await?)
+}
+
 #[derive(Debug)]
 enum Kind {
     Turn(Turn),
@@ -41,7 +52,7 @@ impl WriteTx {
     pub(super) async fn begin(writers: &Writers, dialect: Dialect, hints: Hints) -> Result<Self, DbError> {
         let kind = match writers {
             Writers::Group(group) => Kind::Turn(group.turn().await?),
-            Writers::Pool(pool) => Kind::Own(pool.begin_with(dialect.begin()).await?),
+            Writers::Pool(pool) => Kind::Own(begin_own(pool, dialect).await?),
         };
         Ok(Self { kind, dialect, hints, pending: Vec::new() })
     }

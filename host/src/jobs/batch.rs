@@ -79,21 +79,24 @@ async fn run_all<T, R>(work: &impl Work<T, R>, items: &[T]) -> Vec<Result<R, Job
     match work.run(items).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if items.len() == 1 => vec![Err(error)],
-        Err(JobsError::Db(DbError::Busy)) => items.iter().map(|_| Err(JobsError::Db(DbError::Busy))).collect(),
+        Err(JobsError::Db(DbError::Busy)) => items.iter().map(|_| Err(DbError::Busy.into())).collect(),
+        Err(JobsError::Db(DbError::Away(cause))) => {
+            items.iter().map(|_| Err(DbError::Away(Arc::clone(&cause)).into())).collect()
+        }
         Err(_) => run_each(work, items).await,
     }
 }
 
 async fn run_each<T, R>(work: &impl Work<T, R>, items: &[T]) -> Vec<Result<R, JobsError>> {
     let mut results = Vec::with_capacity(items.len());
-    let mut is_busy = false;
+    let mut is_in_vain = false;
     for item in items {
-        // Each would wait as long as the one before in vain.
-        let result = match is_busy {
+        // Each would wait as long as the one before.
+        let result = match is_in_vain {
             true => Err(JobsError::Db(DbError::Busy)),
             false => work.run(std::slice::from_ref(item)).await.and_then(only),
         };
-        is_busy |= matches!(result, Err(JobsError::Db(DbError::Busy)));
+        is_in_vain |= matches!(result, Err(JobsError::Db(DbError::Busy | DbError::Away(_))));
         results.push(result);
     }
     results
