@@ -27,7 +27,10 @@ use paddock::{
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
-const FLOOD_JOBS: usize = 6_400;
+/// Jobs of a flood for each worker, within bounds: few workers take long for what many do at once.
+const FLOOD_JOBS_PER_WORKER: usize = 200;
+const FLOOD_JOBS_MIN: usize = 1_600;
+const FLOOD_JOBS_MAX: usize = 6_400;
 const PACED_JOBS: usize = 500;
 const CANCELS: usize = 200;
 const PACE: Duration = Duration::from_millis(10);
@@ -146,8 +149,9 @@ impl Queue {
 async fn flood(url: Option<String>, workers: usize, clients: usize) -> f64 {
     let queue = Arc::new(open(url, workers).await);
     let begun = Instant::now();
+    let jobs = (workers * FLOOD_JOBS_PER_WORKER).clamp(FLOOD_JOBS_MIN, FLOOD_JOBS_MAX);
     let clients: Vec<_> = (0..clients)
-        .map(|_| FLOOD_JOBS / clients)
+        .map(|_| jobs / clients)
         .map(|jobs| {
             let queue = Arc::clone(&queue);
             tokio::spawn(async move {
@@ -172,7 +176,7 @@ async fn flood(url: Option<String>, workers: usize, clients: usize) -> f64 {
     }
     let taken = begun.elapsed();
     Arc::into_inner(queue).expect("the clients are gone").close().await;
-    FLOOD_JOBS as f64 / taken.as_secs_f64()
+    jobs as f64 / taken.as_secs_f64()
 }
 
 async fn paced(url: Option<String>) -> Vec<Duration> {

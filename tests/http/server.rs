@@ -113,9 +113,7 @@ impl Server {
         let address = log.by_ref().map_while(Result::ok).find_map(|line| listening(&line));
         // The log is read to its end, or the server would stop at a full pipe; a test that fails shows what went wrong in it.
         thread::spawn(move || {
-            let errors = log
-                .map_while(Result::ok)
-                .filter(|line| line.contains("\"ERROR\""));
+            let errors = log.map_while(Result::ok).filter(|line| line.contains("\"ERROR\""));
             errors.for_each(|line| println!("{line}"));
         });
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
