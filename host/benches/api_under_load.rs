@@ -27,7 +27,7 @@ const PACE: Duration = Duration::from_millis(10);
 /// For each path: five seconds.
 const REQUESTS: u32 = 500;
 /// More jobs than end while they are measured.
-const JOBS: u64 = 10;
+const JOBS: u64 = 60;
 /// Time for the load to reach its height.
 const WARMING: Duration = Duration::from_secs(2);
 

@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -95,29 +96,41 @@ async fn compare_jobs(
     axum::Extension(request_id): axum::Extension<RequestId>,
     Path((this, other)): Path<(String, String)>,
 ) -> Result<Json<JobComparison>, ApiError> {
-    let (this, this_result) = ended(&state, &principal, &this).await?;
-    let (other, other_result) = ended(&state, &principal, &other).await?;
-    for row in [&this, &other] {
-        audit(&state, &principal, Action::ResultRead, &row.id, &request_id).await;
+    let this = Ended::read(&state, &principal, &this).await?;
+    let other = Ended::read(&state, &principal, &other).await?;
+    for job in [&this, &other] {
+        audit(&state, &principal, Action::ResultRead, &job.row.id, &request_id).await;
     }
     let compared = tokio::task::spawn_blocking(move || {
-        let this_side = Side { plan: &this.spec, result: this_result.result.as_ref() };
-        let other_side = Side { plan: &other.spec, result: other_result.result.as_ref() };
-        let comparison = compare::compare(this_side, other_side);
-        JobComparison { this: this.into(), other: other.into(), comparison }
+        let comparison = compare::compare(this.side(), other.side());
+        JobComparison { this: this.row.into(), other: other.row.into(), comparison }
     });
     compared.await.map(Json).map_err(|error| ApiError::internal(&error))
 }
 
-/// The caller's job with this id and its result, once it has ended.
-async fn ended(state: &ApiState, principal: &Principal, id: &str) -> Result<(JobRow, JobResult), ApiError> {
-    let id: JobId = id.parse().map_err(|_| ApiError::not_found("job"))?;
-    let row = find(state, principal, &id).await?;
-    if !row.state.is_terminal() {
-        return Err(not_ended(&row).into());
+/// A job that has ended, with what it was to do and what came of it.
+struct Ended {
+    row: JobRow,
+    plan: Value,
+    result: JobResult,
+}
+
+impl Ended {
+    /// The caller's job with this id, once it has ended.
+    async fn read(state: &ApiState, principal: &Principal, id: &str) -> Result<Self, ApiError> {
+        let id: JobId = id.parse().map_err(|_| ApiError::not_found("job"))?;
+        let row = find(state, principal, &id).await?;
+        if !row.state.is_terminal() {
+            return Err(not_ended(&row).into());
+        }
+        let plan = jobs::query::plan(state.db(), &id).await?;
+        let result = jobs::query::result(state.db(), &id).await?;
+        Ok(Self { row, plan, result })
     }
-    let result = jobs::query::result(state.db(), &id).await?;
-    Ok((row, result))
+
+    fn side(&self) -> Side<'_> {
+        Side { plan: &self.plan, result: self.result.result.as_ref() }
+    }
 }
 
 fn not_ended(row: &JobRow) -> Problem {

@@ -185,11 +185,6 @@ impl From<AttemptRow> for AttemptView {
     }
 }
 
-/// A plan carries the specification that it was made from; the rest of it is long and of no use to a client.
-fn asked_for(mut plan: Value) -> Value {
-    plan.get_mut("request").map(Value::take).unwrap_or(plan)
-}
-
 impl JobView {
     /// The job, with what is foreseen for it.
     ///
@@ -244,7 +239,7 @@ impl JobView {
             queued_ahead: row.queued_ahead,
             schedule: row.schedule,
             keep: row.is_kept,
-            spec: asked_for(row.spec),
+            spec: row.request,
             created_at: rfc3339(row.created_us),
             started_at: row.started_us.map(rfc3339),
             finished_at: row.finished_us.map(rfc3339),

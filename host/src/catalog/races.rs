@@ -1,6 +1,9 @@
 //! Races of a team: past ones with results, coming ones without.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::Row as _;
 use utoipa::ToSchema;
 
@@ -146,14 +149,26 @@ pub async fn race(db: &Db, team: &TeamId, id: &RaceId) -> Result<Race, CatalogEr
     }
 }
 
-/// Races of the team, in the order of `ids`.
+const FIND_MANY: &str = "
+    SELECT races.id, team_id, season, number, name, track, track_type, race_laps, entries
+    FROM json_each($1) AS item CROSS JOIN races WHERE races.id = item.value ->> 'id' AND races.team_id = $2";
+
+/// Races of the team, in the order of `ids`, which name each race once.
 ///
 /// # Errors
 /// As [`race`], for the first that is not there.
 pub async fn races_by_ids(db: &Db, team: &TeamId, ids: &[RaceId]) -> Result<Vec<Race>, CatalogError> {
+    let items: Vec<_> = ids.iter().map(|id| json!({ "id": id.as_str() })).collect();
+    let rows =
+        sqlx::query(FIND_MANY).bind(Value::from(items).to_string()).bind(team.as_str()).fetch_all(db.read()).await?;
+    let found = rows.iter().map(read_race).map(|race| race.map(|race| (race.id.clone(), race)));
+    let mut found = found.collect::<Result<HashMap<_, _>, _>>()?;
     let mut races = Vec::with_capacity(ids.len());
     for id in ids {
-        races.push(race(db, team, id).await?);
+        match found.remove(id) {
+            Some(race) => races.push(race),
+            None => return Err(rows::absent(db, OWNER, RACE, id.as_str(), team).await),
+        }
     }
     Ok(races)
 }

@@ -28,6 +28,10 @@ const SPELLINGS: [(&str, &str); 3] = [
     ),
 ];
 
+/// What stands in a statement and has to be said otherwise to PostgreSQL.
+const STATEMENT_SPELLINGS: [(&str, &str); 4] =
+    [("/*+", ""), ("+*/", ""), ("json_group_array(", "jsonb_agg("), ("json_object(", "jsonb_build_object(")];
+
 /// SQLite has it built in. There `value` is the text of a list's element, here its `jsonb`: `value ->> 'field'` reads both.
 const JSON_EACH: &str = "
     CREATE FUNCTION json_each(list TEXT) RETURNS TABLE (value JSONB) LANGUAGE SQL IMMUTABLE
@@ -35,16 +39,23 @@ const JSON_EACH: &str = "
 ";
 
 impl Dialect {
-    /// The statement as this database is to get it: what stands between `/*+` and `+*/`, row locks for the most part, is a
+    /// The statement as this database is to get it: JSON is made by functions of its own, and what stands between `/*+` and `+*/`, row locks for the most part, is a
     /// comment for SQLite, where a writer is alone anyway, and counts on PostgreSQL.
     #[must_use]
-    pub fn sql(self, text: &'static str) -> SqlStr {
-        match self {
-            Self::Postgres if text.contains("/*+") => {
-                // Safe: only markers are taken out of a literal.
-                AssertSqlSafe(text.replace("/*+", "").replace("+*/", "")).into_sql_str()
+    pub fn sql(self, text: impl Into<Cow<'static, str>>) -> SqlStr {
+        let spelled = match (self, text.into()) {
+            (Self::Postgres, text) => {
+                STATEMENT_SPELLINGS.iter().fold(text, |text, (from, to)| match text.contains(from) {
+                    true => Cow::Owned(text.replace(from, to)),
+                    false => text,
+                })
             }
-            _ => text.into_sql_str(),
+            (Self::Sqlite, text) => text,
+        };
+        match spelled {
+            Cow::Borrowed(literal) => literal.into_sql_str(),
+            // Safe: rooms with SQL put statements together from literals of theirs, and bind all values.
+            Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
         }
     }
 
@@ -123,5 +134,12 @@ mod tests {
         const TEXT: &str = "SELECT 1 /*+ FOR UPDATE +*/";
         assert_eq!(Dialect::Sqlite.sql(TEXT).as_str(), TEXT);
         assert_eq!(Dialect::Postgres.sql(TEXT).as_str(), "SELECT 1  FOR UPDATE ");
+    }
+
+    #[test]
+    fn lists_and_objects_are_made_by_the_databases_own_functions() {
+        const TEXT: &str = "SELECT json_group_array(json_object('a', 1))";
+        assert_eq!(Dialect::Sqlite.sql(TEXT).as_str(), TEXT);
+        assert_eq!(Dialect::Postgres.sql(TEXT).as_str(), "SELECT jsonb_agg(jsonb_build_object('a', 1))");
     }
 }

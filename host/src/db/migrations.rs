@@ -10,20 +10,21 @@ use super::Dialect;
 
 macro_rules! migration {
     ($version:literal, $name:literal) => {
-        ($version, $name, include_str!(concat!("../../migrations/000", $version, "_", $name, ".sql")))
+        ($version, $name, include_str!(concat!("../../migrations/", $name, ".sql")))
     };
 }
 
-const FILES: [(i64, &str, &str); 9] = [
-    migration!(1, "jobs"),
-    migration!(2, "catalog"),
-    migration!(3, "auth"),
-    migration!(4, "idempotency"),
-    migration!(5, "fair_share"),
-    migration!(6, "attempt_cost"),
-    migration!(7, "webhooks"),
-    migration!(8, "schedules"),
-    migration!(9, "job_history"),
+const FILES: [(i64, &str, &str); 10] = [
+    migration!(1, "0001_jobs"),
+    migration!(2, "0002_catalog"),
+    migration!(3, "0003_auth"),
+    migration!(4, "0004_idempotency"),
+    migration!(5, "0005_fair_share"),
+    migration!(6, "0006_attempt_cost"),
+    migration!(7, "0007_webhooks"),
+    migration!(8, "0008_schedules"),
+    migration!(9, "0009_job_history"),
+    migration!(10, "0010_job_request"),
 ];
 
 /// The newest version.

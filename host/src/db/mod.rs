@@ -10,6 +10,7 @@ pub mod chores;
 mod config;
 mod dialect;
 mod drafts;
+mod errands;
 mod error;
 mod fleet_hints;
 mod group;
@@ -23,13 +24,14 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyPool, SqlStr, Transaction};
 use tokio::{sync::broadcast, task::AbortHandle};
 
 pub use config::DbConfig;
 pub use dialect::Dialect;
+pub use errands::Errands;
 pub use error::DbError;
 pub use hints::Hint;
 pub use write::WriteTx;
@@ -70,6 +72,12 @@ impl Db {
     #[must_use]
     pub fn read(&self) -> &AnyPool {
         &self.0.readers
+    }
+
+    /// The statement as this database is to get it, see [`Dialect::sql`].
+    #[must_use]
+    pub fn sql(&self, text: impl Into<Cow<'static, str>>) -> SqlStr {
+        self.0.dialect.sql(text)
     }
 
     /// Begins to read several times from one state of the database.

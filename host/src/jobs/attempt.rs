@@ -103,11 +103,12 @@ const RECORD_PAUSE: Duration = Duration::from_millis(200);
 
 /// Records the outcome, patiently: the work is done, and a busy database is no reason to do it again. The heartbeat keeps the
 /// lease meanwhile; after a lease time the task is left to the reconciler.
-fn record(shared: &Shared, outcome: Outcome) {
+fn record(shared: &Arc<Shared>, outcome: Outcome) {
     let give_up_at = Instant::now() + shared.config.lease();
     let Lease { job, task, .. } = outcome.lease.clone();
     loop {
-        match shared.runtime.block_on(shared.recorder.run(outcome.clone())) {
+        let (recording, outcome) = (Arc::clone(shared), outcome.clone());
+        match shared.errands.run(async move { recording.recorder.run(outcome).await }) {
             Ok(Recorded::Kept) => return,
             Ok(Recorded::LeaseLost) | Err(JobsError::LeaseLost) => {
                 tracing::info!(job.id = %job, task.id = %task, "the task had ended elsewhere, its outcome is dropped");

@@ -11,7 +11,7 @@ use super::{
     state::AttemptOutcome,
 };
 use crate::{
-    db::{Connection, Db, Row},
+    db::{Db, Row},
     domain::{
         ids::{JobId, TaskId},
         problem::Problem,
@@ -85,8 +85,8 @@ const FAILED: &str = attempts_where!(
 );
 
 /// The attempts that did not end well, newest first, at most [`ATTEMPTS_SHOWN_MAX`].
-pub(super) async fn failed(snapshot: &mut Connection, job: &JobId) -> Result<Vec<AttemptRow>, JobsError> {
-    let rows = sqlx::query(FAILED).bind(job.as_str()).bind(ATTEMPTS_SHOWN_MAX).fetch_all(&mut *snapshot).await?;
+pub(super) async fn failed(db: &Db, job: &JobId) -> Result<Vec<AttemptRow>, JobsError> {
+    let rows = sqlx::query(FAILED).bind(job.as_str()).bind(ATTEMPTS_SHOWN_MAX).fetch_all(db.read()).await?;
     rows.iter().map(read_attempt).collect()
 }
 

@@ -131,9 +131,10 @@ impl TaskContext {
     /// # Errors
     /// [`TaskFailure::Stopped`] where the lease is lost, [`TaskFailure::Retry`] where the storage fails.
     pub fn save_checkpoint(&self, bytes: &[u8]) -> Result<(), TaskFailure> {
-        let saved = self.block_on(async {
-            let staged = self.shared.artifacts.stage(Bytes::copy_from_slice(bytes)).await?;
-            lease::set_checkpoint(&self.shared.db, &self.lease, staged).await
+        let (bytes, lease) = (Bytes::copy_from_slice(bytes), self.lease.clone());
+        let saved = self.errand(|shared| async move {
+            let staged = shared.artifacts.stage(bytes).await?;
+            lease::set_checkpoint(&shared.db, &lease, staged).await
         })?;
         *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(saved);
         Ok(())
@@ -149,7 +150,8 @@ impl TaskContext {
         let Some(hash) = hash else {
             return Ok(None);
         };
-        match self.shared.runtime.block_on(self.shared.artifacts.get(&hash)) {
+        let artifacts = self.shared.artifacts.clone();
+        match self.shared.errands.run(async move { artifacts.get(&hash).await }) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error @ (DbError::ArtifactMissing(_) | DbError::ArtifactCorrupt { .. })) => {
                 tracing::error!(job.id = %self.lease.job, error = %error, "a checkpoint is lost, the task starts over");
@@ -165,7 +167,8 @@ impl TaskContext {
     /// # Errors
     /// [`TaskFailure::Fatal`] where the stage does not exist or is not done, [`TaskFailure::Retry`] where the database fails.
     pub fn outputs(&self, stage: &str) -> Result<Vec<Value>, TaskFailure> {
-        let outputs = self.block_on(read_outputs(&self.shared.db, &self.lease.job, stage))?;
+        let (job, name) = (self.lease.job.clone(), stage.to_owned());
+        let outputs = self.errand(|shared| async move { read_outputs(&shared.db, &job, &name).await })?;
         outputs.ok_or_else(|| TaskFailure::fatal(Problem::internal(format!("Stage `{stage}` has no outputs to read."))))
     }
 
@@ -174,7 +177,7 @@ impl TaskContext {
     /// # Errors
     /// [`TaskFailure::Fatal`] past the size limit, [`TaskFailure::Retry`] where the storage fails.
     pub fn put_artifact(&self, bytes: Bytes) -> Result<ArtifactHash, TaskFailure> {
-        self.block_on(async { Ok(self.shared.artifacts.put(bytes).await?) })
+        self.errand(|shared| async move { Ok(shared.artifacts.put(bytes).await?) })
     }
 
     /// An artifact's bytes, verified.
@@ -182,7 +185,8 @@ impl TaskContext {
     /// # Errors
     /// [`TaskFailure::Fatal`] where it is missing or corrupt, [`TaskFailure::Retry`] where the storage fails.
     pub fn get_artifact(&self, hash: &ArtifactHash) -> Result<Bytes, TaskFailure> {
-        self.block_on(async { Ok(self.shared.artifacts.get(hash).await?) })
+        let hash = hash.clone();
+        self.errand(|shared| async move { Ok(shared.artifacts.get(&hash).await?) })
     }
 
     /// Writes what is still unreported; called once more when the task has returned.
@@ -210,15 +214,19 @@ impl TaskContext {
         if report == Report::default() {
             return;
         }
-        match self.shared.runtime.block_on(lease::report(&self.shared.db, &self.lease, &report)) {
+        let (db, lease) = (self.shared.db.clone(), self.lease.clone());
+        match self.shared.errands.run(async move { lease::report(&db, &lease, &report).await }) {
             Ok(()) => {}
             Err(JobsError::LeaseLost) => self.interrupt.raise(StopReason::LeaseLost),
             Err(error) => tracing::warn!(job.id = %self.lease.job, error = %error, "a progress report was not stored"),
         }
     }
 
-    fn block_on<T>(&self, work: impl Future<Output = Result<T, JobsError>>) -> Result<T, TaskFailure> {
-        self.shared.runtime.block_on(work).map_err(|error| self.failure(error))
+    fn errand<T: Send + 'static, F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> Result<T, TaskFailure>
+    where
+        F: Future<Output = Result<T, JobsError>> + Send + 'static,
+    {
+        self.shared.errands.run(work(self.shared.clone())).map_err(|error| self.failure(error))
     }
 
     fn failure(&self, error: JobsError) -> TaskFailure {

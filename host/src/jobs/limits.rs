@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::priority::TaskPriority;
+
 /// Tasks in one job, over all its stages.
 pub const TASKS_PER_JOB_MAX: usize = 10_000;
 /// A lease is stale when this many heartbeats in a row have been missed: fewer and a slow disk looks like a dead worker.
@@ -39,8 +41,8 @@ pub struct JobsConfig {
     pub progress_ms: u64,
     /// Log lines of one attempt that are kept; the rest is dropped and the drop is logged.
     pub log_lines_max: u32,
-    /// How far tasks stand back behind requests for the processor: the niceness of their threads, 0 (not at all) to 19.
-    pub task_niceness: u8,
+    /// When the threads of tasks get the processor: `idle`, `nice` or `normal`.
+    pub task_priority: TaskPriority,
     /// Tasks of one team that run at the same time, over all workers; 0 means no limit. Further ones wait in the queue.
     pub running_per_team_max: u32,
 }
@@ -57,7 +59,7 @@ impl Default for JobsConfig {
             retry_backoff_ms_max: 60_000,
             progress_ms: 250,
             log_lines_max: 1_000,
-            task_niceness: 10,
+            task_priority: TaskPriority::default(),
             running_per_team_max: 0,
         }
     }

@@ -1,14 +1,9 @@
 //! Listing a team's jobs, newest first, page by page, by what they are and what they are filed under.
 
-use std::collections::HashMap;
-
-use serde_json::json;
-use sqlx::AssertSqlSafe;
-
 use super::{
-    claim::parse_id,
+    document::{self, job_documents},
     error::JobsError,
-    query::{JobRow, StageRow, job_columns, read_job, read_stage, stage_columns},
+    query::JobRow,
 };
 use crate::{
     db::Db,
@@ -79,18 +74,16 @@ pub async fn list(
     // One more than asked for tells whether there is a next page.
     let asked = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let statement = Statement::of(team, filter, after, asked);
-    // Safe: put together from the constants of this file.
-    let mut query = sqlx::query(AssertSqlSafe(statement.text));
+    let mut query = sqlx::query(db.sql(statement.text));
     for value in statement.values {
         query = match value {
             Value::Text(text) => query.bind(text),
             Value::Number(number) => query.bind(number),
         };
     }
-    let rows = query.fetch_all(db.read()).await?;
-    let has_more = rows.len() > limit;
-    let mut jobs = rows.iter().take(limit).map(read_job).collect::<Result<Vec<_>, _>>()?;
-    attach_stages(db, &mut jobs).await?;
+    let mut jobs = document::read(&query.fetch_one(db.read()).await?)?;
+    let has_more = jobs.len() > limit;
+    jobs.truncate(limit);
     let last = jobs.last().filter(|_| has_more);
     let next = last.map(|job| JobCursor { created_us: job.created_us, id: job.id.clone() });
     Ok(JobPage { jobs, next })
@@ -127,7 +120,7 @@ const TAGGED: Source = Source {
 impl<'a> Statement<'a> {
     fn of(team: &'a TeamId, filter: &'a JobFilter, after: Option<&'a JobCursor>, limit: i64) -> Self {
         let Source { tables, team: owner, created, job } = if filter.tag.is_some() { TAGGED } else { ALL };
-        let text = format!(concat!("SELECT ", job_columns!(), " FROM {} WHERE TRUE"), tables);
+        let text = format!("WITH page AS (SELECT jobs.id FROM {tables} WHERE TRUE");
         let mut statement = Self { text, values: Vec::new() };
         let conditions = [
             (owner, "=", Some(Value::Text(team.as_str()))),
@@ -154,6 +147,7 @@ impl<'a> Statement<'a> {
             statement.text.push(')');
         }
         statement.push(&format!(" ORDER BY {created} DESC, {job} DESC LIMIT "), Value::Number(limit));
+        statement.text.push_str(concat!(") SELECT ", job_documents!()));
         statement
     }
 
@@ -165,33 +159,9 @@ impl<'a> Statement<'a> {
     }
 }
 
-const STAGES_OF: &str = concat!(
-    "SELECT stages.job_id, ",
-    stage_columns!(),
-    " FROM stages WHERE job_id IN (SELECT value ->> 'id' FROM json_each($1)) ORDER BY job_id, ordinal"
-);
-
-/// One query for all jobs of the page.
-async fn attach_stages(db: &Db, jobs: &mut [JobRow]) -> Result<(), JobsError> {
-    if jobs.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<_> = jobs.iter().map(|job| json!({ "id": job.id })).collect();
-    let rows = sqlx::query(STAGES_OF).bind(json!(ids).to_string()).fetch_all(db.read()).await?;
-    let mut stages: HashMap<JobId, Vec<StageRow>> = HashMap::new();
-    for row in &rows {
-        let job: JobId = parse_id(row, "job_id", "stages.job_id")?;
-        stages.entry(job).or_default().push(read_stage(row)?);
-    }
-    for job in jobs {
-        job.stages = stages.remove(&job.id).unwrap_or_default();
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
+    use sqlx::{AssertSqlSafe, Row as _};
 
     use super::*;
     use crate::db::DbConfig;

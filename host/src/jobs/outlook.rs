@@ -26,8 +26,10 @@ use crate::{
 const STAGES_MAX: usize = 50_000;
 /// Outlooks are kept for so many times as long as they took to make: looking ahead never takes more than a tenth of the time.
 const KEPT_TIMES: u32 = 9;
-/// Outlooks that took longer than this are made anew in the background; whoever asks meanwhile gets the old ones.
+/// Where outlooks took longer than this, nobody waits for new ones because of one job that the old ones do not have.
 const QUICK: Duration = Duration::from_millis(5);
+/// Quick outlooks older than this are not shown to anybody.
+const QUICK_STALE_MAX: Duration = Duration::from_secs(1);
 /// Outlooks older than this are not shown to anybody.
 const STALE_MAX: Duration = Duration::from_secs(10);
 /// A stage's own speed says nothing before this share of it is done.
@@ -74,17 +76,17 @@ impl Outlooks {
     /// # Errors
     /// [`JobsError::Db`] where the database fails.
     pub async fn of(&self, jobs: &[JobId]) -> Result<Arc<OutlookMap>, JobsError> {
-        // Held while they are made quickly: who comes meanwhile waits for these instead of making others.
+        // Held while they are made for somebody who waits: who comes meanwhile waits for these instead of making others.
         let mut kept = self.0.kept.lock().await;
-        match kept.as_mut().filter(|kept| kept.made.elapsed() < STALE_MAX) {
-            Some(found) if found.is_good_for(jobs) => Ok(found.outlooks.clone()),
-            Some(found) if found.cost > QUICK => {
-                if !std::mem::replace(&mut found.is_being_renewed, true) {
+        match kept.as_mut().filter(|kept| kept.can_be_shown_for(jobs)) {
+            Some(found) => {
+                // In the background: a busy machine would make a wait of it, and the last ones are moments old.
+                if found.is_due() && !std::mem::replace(&mut found.is_being_renewed, true) {
                     tokio::spawn(self.clone().renew());
                 }
                 Ok(found.outlooks.clone())
             }
-            _ => Ok(kept.insert(self.0.make().await?).outlooks.clone()),
+            None => Ok(kept.insert(self.0.make().await?).outlooks.clone()),
         }
     }
 
@@ -102,11 +104,16 @@ impl Outlooks {
 }
 
 impl Kept {
-    /// Whether to show these and make no new ones.
-    fn is_good_for(&self, jobs: &[JobId]) -> bool {
-        let is_fresh = self.made.elapsed() < self.cost * KEPT_TIMES;
+    /// Whether to show these to somebody who asks for `jobs`.
+    fn can_be_shown_for(&self, jobs: &[JobId]) -> bool {
+        let is_quick = self.cost <= QUICK;
         let has_all = || jobs.iter().all(|job| self.outlooks.contains_key(job));
-        is_fresh && (self.cost > QUICK || has_all())
+        self.made.elapsed() < if is_quick { QUICK_STALE_MAX } else { STALE_MAX } && (!is_quick || has_all())
+    }
+
+    /// Whether it is time for new ones.
+    fn is_due(&self) -> bool {
+        self.made.elapsed() >= self.cost * KEPT_TIMES
     }
 }
 
@@ -235,17 +242,23 @@ mod tests {
     fn quick_outlooks_are_made_for_every_new_job_and_slow_ones_are_not() {
         let new = JobId::random();
         let (quick, job) = kept(QUICK, Duration::ZERO);
-        assert!(quick.is_good_for(&[job]) && !quick.is_good_for(std::slice::from_ref(&new)));
+        assert!(quick.can_be_shown_for(&[job]) && !quick.can_be_shown_for(std::slice::from_ref(&new)));
         let (slow, job) = kept(QUICK * 100, Duration::ZERO);
-        assert!(slow.is_good_for(&[job, new]));
+        assert!(slow.can_be_shown_for(&[job, new]));
     }
 
     #[test]
-    fn outlooks_are_kept_for_nine_times_their_cost() {
-        let cost = Duration::from_secs(1);
-        let (fresh, job) = kept(cost, cost * 8);
-        assert!(fresh.is_good_for(&[job]));
-        let (old, job) = kept(cost, cost * KEPT_TIMES);
-        assert!(!old.is_good_for(&[job]));
+    fn outlooks_are_shown_for_a_while_after_new_ones_are_due() {
+        let cost = Duration::from_millis(1);
+        let (fresh, job) = kept(cost, Duration::ZERO);
+        assert!(!fresh.is_due() && fresh.can_be_shown_for(&[job]));
+        let (due, job) = kept(cost, cost * KEPT_TIMES);
+        assert!(due.is_due() && due.can_be_shown_for(&[job]));
+        let (stale, job) = kept(cost, QUICK_STALE_MAX);
+        assert!(!stale.can_be_shown_for(&[job]));
+        let (slow, job) = kept(QUICK * 2, QUICK_STALE_MAX);
+        assert!(slow.can_be_shown_for(&[job]));
+        let (slow, job) = kept(QUICK * 2, STALE_MAX);
+        assert!(!slow.can_be_shown_for(&[job]));
     }
 }

@@ -6,13 +6,13 @@ use sqlx::Row as _;
 
 use super::{
     attempts::{self, AttemptRow},
-    claim::{parse_id, read_json, read_kind, small},
+    claim::{read_json, small},
+    document::{self, job_documents},
     error::JobsError,
-    lease::unfinished,
     state::StageState,
 };
 use crate::{
-    db::{Connection, Db, Row},
+    db::{Db, Row},
     domain::{
         ids::{JobId, KeyId, ScheduleId, TeamId},
         job::{Component, JobKind, JobState},
@@ -35,8 +35,8 @@ pub struct JobRow {
     pub state: JobState,
     /// Somebody cancelled it; while it still runs, it will end as cancelled.
     pub cancel_requested: bool,
-    /// Its spec, as submitted.
-    pub spec: Value,
+    /// What was asked for.
+    pub request: Value,
     /// A name for people.
     pub name: Option<String>,
     /// What its team files it under.
@@ -120,67 +120,46 @@ pub struct JobResult {
     pub problem: Option<Problem>,
 }
 
-/// What [`read_job`] reads.
-macro_rules! job_columns {
-    () => {
-        "jobs.id, jobs.team_id, jobs.key_id, jobs.kind, jobs.name, jobs.tags, jobs.spec, jobs.state, jobs.cancel_requested_us,
-        jobs.deadline_s, jobs.priority, jobs.created_us, jobs.started_us, jobs.finished_us, jobs.progress, jobs.components,
-        jobs.problem, jobs.schedule_id, jobs.keep, (SELECT now_us FROM clock) AS now_us"
-    };
-}
-/// What [`read_stage`] reads. Stages follow each other, so the first claim after the opening of a stage was of one of its tasks.
-macro_rules! stage_columns {
-    () => {
-        "stages.name, stages.state, stages.tasks_total, stages.tasks_done, stages.progress, stages.note, stages.opened_us,
-        stages.finished_us, (SELECT MIN(attempts.started_us) FROM attempts
-            WHERE attempts.job_id = stages.job_id AND attempts.started_us >= stages.opened_us) AS claimed_us"
-    };
-}
-pub(super) use {job_columns, stage_columns};
-
-const GET: &str = concat!("SELECT ", job_columns!(), " FROM jobs WHERE jobs.id = $1");
+/// Jobs of the same team that are queued too and come first count as ahead.
+const GET: &str = concat!(
+    "WITH page AS (SELECT jobs.id FROM jobs WHERE jobs.id = $1)
+    SELECT ",
+    job_documents!(),
+    ", (SELECT COUNT(*) FROM jobs AS ahead JOIN jobs AS own ON ahead.team_id = own.team_id
+            WHERE own.id = $1 AND own.state = 'queued' AND ahead.state = 'queued'
+                AND (-ahead.priority, ahead.created_us, ahead.id) < (-own.priority, own.created_us, own.id)) AS ahead,
+        (SELECT first_heartbeat_us FROM attempts WHERE job_id = $1 AND first_heartbeat_us IS NOT NULL
+            ORDER BY started_us LIMIT 1) AS first_heartbeat_us,
+        (SELECT MIN(attempts.started_us)
+            FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.lease_epoch = tasks.lease_epoch
+            WHERE tasks.job_id = $1 AND tasks.state = 'running' AND attempts.first_heartbeat_us IS NULL) AS unheard_since_us,
+        (SELECT COUNT(*) FROM attempts
+            WHERE job_id = $1 AND outcome NOT IN ('running', 'succeeded')) AS failed"
+);
 
 /// A job with its stages and the attempts that did not go well.
 ///
 /// # Errors
 /// [`JobsError::UnknownJob`], or [`JobsError::Db`].
 pub async fn get(db: &Db, job: &JobId) -> Result<JobRow, JobsError> {
-    // One snapshot: nobody should see a job that runs while all its stages are done.
-    let mut snapshot = db.snapshot().await?;
-    let row = sqlx::query(GET).bind(job.as_str()).fetch_optional(&mut *snapshot).await?;
-    let row = row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
-    let mut found = read_job(&row)?;
-    let stages = sqlx::query(STAGES).bind(job.as_str()).fetch_all(&mut *snapshot).await?;
-    found.stages = stages.iter().map(read_stage).collect::<Result<_, _>>()?;
-    found.failed_attempts = attempts::failed(&mut snapshot, job).await?;
-    found.pulse = pulse(&mut snapshot, job).await?;
+    // One statement: nobody should see a job that runs while all its stages are done.
+    let row = sqlx::query(db.sql(GET)).bind(job.as_str()).fetch_one(db.read()).await?;
+    let mut found = document::read(&row)?.pop().ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
+    found.pulse = pulse(&row)?;
     if found.state == JobState::Queued {
-        let ahead = sqlx::query_scalar(QUEUED_AHEAD).bind(job.as_str()).fetch_one(&mut *snapshot).await?;
-        found.queued_ahead = Some(small(ahead));
+        found.queued_ahead = Some(small(row.try_get("ahead")?));
     }
-    snapshot.rollback().await?;
+    if row.try_get::<i64, _>("failed")? > 0 {
+        found.failed_attempts = attempts::failed(db, job).await?;
+    }
     Ok(found)
 }
 
-const QUEUED_AHEAD: &str = "
-    SELECT COUNT(*) FROM jobs AS ahead JOIN jobs AS own ON ahead.team_id = own.team_id
-    WHERE own.id = $1 AND ahead.state = 'queued'
-        AND (-ahead.priority, ahead.created_us, ahead.id) < (-own.priority, own.created_us, own.id)";
-
-const STAGES: &str = concat!("SELECT ", stage_columns!(), " FROM stages WHERE job_id = $1 ORDER BY ordinal");
-
-const PULSE: &str = "
-    SELECT
-        (SELECT first_heartbeat_us FROM attempts WHERE job_id = $1 AND first_heartbeat_us IS NOT NULL
-            ORDER BY started_us LIMIT 1) AS first_heartbeat_us,
-        (SELECT (SELECT now_us FROM clock) - MIN(attempts.started_us)
-            FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.lease_epoch = tasks.lease_epoch
-            WHERE tasks.job_id = $1 AND tasks.state = 'running' AND attempts.first_heartbeat_us IS NULL) AS unheard_us";
-
-async fn pulse(snapshot: &mut Connection, job: &JobId) -> Result<Pulse, JobsError> {
-    let row = sqlx::query(PULSE).bind(job.as_str()).fetch_one(&mut *snapshot).await?;
-    let unheard_us: Option<i64> = row.try_get("unheard_us")?;
-    Ok(Pulse { first_heartbeat_us: row.try_get("first_heartbeat_us")?, unheard_us: unheard_us.map(|us| us.max(0)) })
+fn pulse(row: &Row) -> Result<Pulse, JobsError> {
+    let now_us: i64 = row.try_get("now_us")?;
+    let since_us: Option<i64> = row.try_get("unheard_since_us")?;
+    let first_heartbeat_us = row.try_get("first_heartbeat_us")?;
+    Ok(Pulse { first_heartbeat_us, unheard_us: since_us.map(|since_us| (now_us - since_us).max(0)) })
 }
 
 const STATE: &str = "SELECT state FROM jobs WHERE id = $1";
@@ -192,6 +171,17 @@ const STATE: &str = "SELECT state FROM jobs WHERE id = $1";
 pub async fn state(db: &Db, job: &JobId) -> Result<JobState, JobsError> {
     let row = sqlx::query(STATE).bind(job.as_str()).fetch_optional(db.read()).await?;
     read_state(&row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?)
+}
+
+const PLAN: &str = "SELECT spec FROM jobs WHERE id = $1";
+
+/// The plan that was made of what was asked for.
+///
+/// # Errors
+/// [`JobsError::UnknownJob`], or [`JobsError::Db`].
+pub async fn plan(db: &Db, job: &JobId) -> Result<Value, JobsError> {
+    let row = sqlx::query(PLAN).bind(job.as_str()).fetch_optional(db.read()).await?;
+    read_json(&row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?, "spec", "jobs.spec")
 }
 
 const RESULT: &str = "SELECT state, result, components, problem FROM jobs WHERE id = $1";
@@ -209,67 +199,6 @@ pub async fn result(db: &Db, job: &JobId) -> Result<JobResult, JobsError> {
         result: if has_result { Some(read_json(&row, "result", "jobs.result")?) } else { None },
         components: read_components(&row)?,
         problem: read_problem(&row, "jobs.problem")?,
-    })
-}
-
-/// A job from [`job_columns`], without stages, attempts and pulse.
-pub(super) fn read_job(row: &Row) -> Result<JobRow, JobsError> {
-    let state = read_state(row)?;
-    let key: Option<&str> = row.try_get("key_id")?;
-    let schedule: Option<&str> = row.try_get("schedule_id")?;
-    let started_us: Option<i64> = row.try_get("started_us")?;
-    let deadline_s: Option<i64> = row.try_get("deadline_s")?;
-    let progress: f64 = row.try_get("progress")?;
-    let progress = if matches!(state, JobState::Succeeded | JobState::Partial) { 1.0 } else { unfinished(progress) };
-    let created_us: i64 = row.try_get("created_us")?;
-    let finished_us: Option<i64> = row.try_get("finished_us")?;
-    let last_us = finished_us.unwrap_or(row.try_get("now_us")?);
-    Ok(JobRow {
-        id: parse_id(row, "id", "jobs.id")?,
-        team: parse_id(row, "team_id", "jobs.team_id")?,
-        key: key.map(str::parse).transpose().map_err(|error| JobsError::unreadable("jobs.key_id", error))?,
-        kind: read_kind(row)?,
-        state,
-        cancel_requested: row.try_get::<Option<i64>, _>("cancel_requested_us")?.is_some(),
-        spec: read_json(row, "spec", "jobs.spec")?,
-        name: row.try_get("name")?,
-        tags: read_tags(row)?,
-        deadline_s: deadline_s.map(|seconds| u64::try_from(seconds).unwrap_or(0)),
-        priority: row.try_get("priority")?,
-        queued_ahead: None,
-        created_us,
-        started_us,
-        finished_us,
-        wait_us: (started_us.unwrap_or(last_us) - created_us).max(0),
-        run_us: started_us.map(|started_us| (last_us - started_us).max(0)),
-        pulse: Pulse::default(),
-        progress,
-        stages: Vec::new(),
-        problem: read_problem(row, "jobs.problem")?,
-        components: read_components(row)?,
-        schedule: schedule
-            .map(str::parse)
-            .transpose()
-            .map_err(|error| JobsError::unreadable("jobs.schedule_id", error))?,
-        is_kept: row.try_get::<i64, _>("keep")? == 1,
-        failed_attempts: Vec::new(),
-    })
-}
-
-pub(super) fn read_stage(row: &Row) -> Result<StageRow, JobsError> {
-    let state: &str = row.try_get("state")?;
-    let tasks_total = small(row.try_get("tasks_total")?);
-    let progress: f64 = row.try_get("progress")?;
-    Ok(StageRow {
-        name: row.try_get("name")?,
-        state: StageState::from_name(state).ok_or_else(|| JobsError::unreadable("stages.state", state))?,
-        tasks_total,
-        tasks_done: small(row.try_get("tasks_done")?),
-        progress: (progress / f64::from(tasks_total.max(1))).clamp(0.0, 1.0),
-        note: row.try_get("note")?,
-        opened_us: row.try_get("opened_us")?,
-        claimed_us: row.try_get("claimed_us")?,
-        finished_us: row.try_get("finished_us")?,
     })
 }
 

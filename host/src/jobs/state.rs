@@ -19,19 +19,6 @@ pub enum StageState {
     Cancelled,
 }
 
-impl StageState {
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "waiting" => Some(Self::Waiting),
-            "open" => Some(Self::Open),
-            "succeeded" => Some(Self::Succeeded),
-            "failed" => Some(Self::Failed),
-            "cancelled" => Some(Self::Cancelled),
-            _ => None,
-        }
-    }
-}
-
 /// How an attempt at a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

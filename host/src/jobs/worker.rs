@@ -26,7 +26,7 @@ use super::{
     task_times,
 };
 use crate::{
-    db::{Db, Hint, artifacts::ArtifactStore},
+    db::{Db, Errands, Hint, artifacts::ArtifactStore},
     domain::interrupt::StopReason,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) runner: Arc<dyn TaskRunner>,
     pub(super) config: JobsConfig,
     pub(super) runtime: Handle,
+    /// Where tasks have their input and output done.
+    pub(super) errands: Errands,
     pub(super) running: RunningTasks,
     /// Where the outcomes of tasks are written.
     pub(super) recorder: Batches<Outcome, Recorded>,
@@ -97,6 +99,7 @@ impl Worker {
             runner,
             config,
             runtime: Handle::current(),
+            errands: Errands::here(),
             running: RunningTasks::default(),
             recorder: Batches::start(BATCH_MAX, recorder),
             wake: Notify::new(),
@@ -161,7 +164,7 @@ impl WorkerHandle {
             let hatch = Arc::clone(&hatch);
             self.start_thread(name, move |shared| {
                 let _guard = guard;
-                stand_back(shared.config.task_niceness);
+                shared.config.task_priority.take();
                 dispatch::work_until_closed(shared, &hatch);
             })?;
         }
@@ -199,14 +202,6 @@ struct Alive(watch::Sender<usize>);
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count -= 1);
-    }
-}
-
-/// Requests come before tasks: they take a moment, and somebody waits for them. Threads that a task starts inherit this.
-fn stand_back(niceness: u8) {
-    let own = Some(rustix::thread::gettid());
-    if let Err(error) = rustix::process::setpriority_process(own, i32::from(niceness.min(19))) {
-        tracing::warn!(error = %error, "tasks run with the same priority as requests");
     }
 }
 

@@ -30,7 +30,6 @@ mod veto;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::runtime::Handle;
 
 pub use self::limits::PipelineConfig;
 use self::{
@@ -40,8 +39,8 @@ use self::{
 use crate::{
     catalog::{CatalogLimits, ContestBook},
     db::{
-        Db,
-        artifacts::{ArtifactStore, InvalidHash},
+        Db, Errands,
+        artifacts::{ArtifactHash, ArtifactStore, InvalidHash},
     },
     domain::{contest::Contest, ids::TeamId, problem::Problem, spec::JobSpec},
     jobs::{ClaimedTask, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner},
@@ -58,7 +57,7 @@ pub struct Pipeline {
     catalog: Arc<CatalogLimits>,
     config: Arc<PipelineConfig>,
     /// For the blocking threads that run tasks, whose storage calls are asynchronous.
-    runtime: Handle,
+    errands: Errands,
 }
 
 /// A job that can be queued.
@@ -88,7 +87,7 @@ impl Pipeline {
             contests,
             catalog: Arc::new(catalog),
             config: Arc::new(config),
-            runtime: Handle::current(),
+            errands: Errands::here(),
         }
     }
 
@@ -114,12 +113,12 @@ impl Pipeline {
 
     /// A plugin's code, on a thread that may block: it is compiled where the compiled code is in no cache.
     async fn load(&self, hash: &str) -> Result<LoadedPlugin, Problem> {
-        let Self { plugins, artifacts, runtime, .. } = self.clone();
+        let Self { plugins, artifacts, errands, .. } = self.clone();
         let hash = hash.to_owned();
         let loading = tokio::task::spawn_blocking(move || {
             plugins.load(&hash, || {
-                let name = hash.parse().map_err(|error: InvalidHash| error.to_string())?;
-                runtime.block_on(artifacts.get(&name)).map_err(|error| error.to_string())
+                let name: ArtifactHash = hash.parse().map_err(|error: InvalidHash| error.to_string())?;
+                errands.run(async move { artifacts.get(&name).await }).map_err(|error| error.to_string())
             })
         });
         let loaded = loading.await.map_err(|_| Problem::internal("Loading a plugin ended unexpectedly."))?;

@@ -46,8 +46,7 @@ pub fn assemble(task: &Task<'_>, fit: usize) -> Result<Done<PosteriorDone>, Task
 pub fn posterior(task: &Task<'_>) -> Result<Posterior, TaskFailure> {
     match &task.spec.model {
         Some(ModelSource::Stored(id)) => {
-            let stored = catalog::model(&task.pipeline.db, &task.claimed.team, id);
-            let model = task.pipeline.runtime.block_on(stored)?;
+            let model = task.stored_model(id)?;
             Ok(decode_posterior(&task.artifact(&model.artifact)?)?)
         }
         Some(ModelSource::Fitted(_)) => fitted_posterior(task, 0),
@@ -238,5 +237,5 @@ fn store_model(task: &Task<'_>, plugin: &PinnedPlugin, done: &PosteriorDone) -> 
         races: races.len(),
         fit: serde_json::to_value(&done.fit).unwrap_or_default(),
     };
-    Ok(task.pipeline.runtime.block_on(catalog::insert_model(&task.pipeline.db, &model))?)
+    Ok(task.errand(|db| async move { catalog::insert_model(&db, &model).await })?)
 }

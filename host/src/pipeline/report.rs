@@ -14,7 +14,6 @@ use super::{
     veto::VetoCounts,
 };
 use crate::{
-    catalog,
     domain::{
         job::{Component, ComponentStatus},
         problem::Problem,
@@ -152,9 +151,7 @@ impl<'a> Report<'a> {
                 artifact: done.work.artifact.clone(),
             }),
             (Some(ModelSource::Stored(id)), _) => {
-                let pipeline = self.task.pipeline;
-                let stored = catalog::model(&pipeline.db, &self.task.claimed.team, id);
-                let model = pipeline.runtime.block_on(stored)?;
+                let model = self.task.stored_model(id)?;
                 Ok(ModelSummary { id: model.id, layout: model.layout, draws: model.draws, artifact: model.artifact })
             }
             _ => Err(missing("model")),

@@ -13,9 +13,9 @@ use super::{
     pinned::{PinnedPlugin, PinnedRace, PinnedSpec, fingerprint},
 };
 use crate::{
-    catalog::CatalogError,
-    db::artifacts::ArtifactHash,
-    domain::{problem::Problem, race::Race, slate::Slate},
+    catalog::{self, CatalogError, StoredModel},
+    db::{Db, artifacts::ArtifactHash},
+    domain::{ids::ModelId, problem::Problem, race::Race, slate::Slate},
     jobs::{ClaimedTask, LogLevel, TaskContext, TaskFailure},
     plugins::{CallContext, GuestLog, GuestLogLevel, LoadedPlugin, PluginFailure},
 };
@@ -94,11 +94,8 @@ impl<'a> Task<'a> {
     /// As [`Self::race`].
     pub fn races(&self, pinned: &[PinnedRace]) -> Result<Vec<Race>, TaskFailure> {
         let ids: Vec<_> = pinned.iter().map(|race| race.id.clone()).collect();
-        let found = self.pipeline.runtime.block_on(crate::catalog::races_by_ids(
-            &self.pipeline.db,
-            &self.claimed.team,
-            &ids,
-        ))?;
+        let team = self.claimed.team.clone();
+        let found = self.errand(|db| async move { catalog::races_by_ids(&db, &team, &ids).await })?;
         if found.len() != pinned.len() {
             return Err(TaskFailure::fatal(input_changed("A race")));
         }
@@ -109,6 +106,26 @@ impl<'a> Task<'a> {
         }
     }
 
+    /// The model of the catalog that the job names.
+    ///
+    /// # Errors
+    /// Where the model is gone or the database fails.
+    pub fn stored_model(&self, id: &ModelId) -> Result<StoredModel, TaskFailure> {
+        let (team, id) = (self.claimed.team.clone(), id.clone());
+        Ok(self.errand(|db| async move { catalog::model(&db, &team, &id).await })?)
+    }
+
+    /// Has the catalog asked or told something, away from this thread.
+    ///
+    /// # Errors
+    /// As `work`.
+    pub fn errand<T: Send + 'static, F>(&self, work: impl FnOnce(Db) -> F) -> Result<T, CatalogError>
+    where
+        F: Future<Output = Result<T, CatalogError>> + Send + 'static,
+    {
+        self.pipeline.errands.run(work(self.pipeline.db.clone()))
+    }
+
     /// The slate that the job chooses from, as it was when the job was accepted.
     ///
     /// # Errors
@@ -116,8 +133,8 @@ impl<'a> Task<'a> {
     pub fn slate(&self) -> Result<Slate, TaskFailure> {
         let pinned = self.spec.slate.as_ref();
         let pinned = pinned.ok_or_else(|| Problem::internal("The job has no slate to choose from."))?;
-        let found = crate::catalog::slate(&self.pipeline.db, &self.claimed.team, &pinned.id);
-        let slate = self.pipeline.runtime.block_on(found)?;
+        let (team, id) = (self.claimed.team.clone(), pinned.id.clone());
+        let slate = self.errand(|db| async move { catalog::slate(&db, &team, &id).await })?;
         if fingerprint(&slate) == pinned.hash { Ok(slate) } else { Err(TaskFailure::fatal(input_changed("The slate"))) }
     }
 }

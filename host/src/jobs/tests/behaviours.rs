@@ -79,6 +79,8 @@ macro_rules! behaviours {
                 events_tell_the_whole_story_in_order_and_from_any_point,
                 pages_hold_every_job_once_newest_first,
                 a_list_shows_one_team_and_what_the_filter_lets_through,
+                a_job_shows_what_was_asked_for_and_keeps_its_plan,
+                a_list_and_a_look_at_each_job_say_the_same,
             }
             history {
                 every_filter_finds_its_jobs_page_by_page_newest_first,

@@ -10,7 +10,7 @@ use crate::{
         finish::Verdict,
         lease::{self, Lease, Report},
         list::{self, JobFilter},
-        submit,
+        query, submit,
         tests::store::{Store, problem},
     },
 };
@@ -115,4 +115,30 @@ pub(in crate::jobs::tests) async fn a_list_shows_one_team_and_what_the_filter_le
     assert_eq!(ids(&store.team, of_kind(JobKind::Simulate)).await.len(), 2);
     assert_eq!(ids(&store.team, of_kind(JobKind::Evaluate)).await, []);
     assert_eq!(ids(&crate::domain::ids::TeamId::random(), JobFilter::default()).await, []);
+}
+
+pub(in crate::jobs::tests) async fn a_job_shows_what_was_asked_for_and_keeps_its_plan(store: Store) {
+    let mut plan = store.plan(&[1]);
+    plan.spec = json!({ "request": { "seed": 7 }, "races": ["a", "b"] });
+    let job = submit::submit(&store.db, plan.clone()).await.unwrap();
+    assert_eq!(store.job(&job).await.request, json!({ "seed": 7 }));
+    let page = list::list(&store.db, &plan.team, &JobFilter::default(), None, 10).await.unwrap();
+    assert_eq!(page.jobs[0].request, json!({ "seed": 7 }));
+    assert_eq!(query::plan(&store.db, &job).await.unwrap(), plan.spec);
+}
+
+pub(in crate::jobs::tests) async fn a_list_and_a_look_at_each_job_say_the_same(store: Store) {
+    for tasks_per_stage in [&[1][..], &[2, 1]] {
+        submit::submit(&store.db, store.plan(tasks_per_stage)).await.unwrap();
+    }
+    let lease = store.claim_lease().await;
+    report(&store, &lease, 0.25).await;
+    let team = store.plan(&[1]).team;
+    let page = list::list(&store.db, &team, &JobFilter::default(), None, 10).await.unwrap();
+    assert_eq!(page.jobs.len(), 2);
+    for listed in page.jobs {
+        let shown = store.job(&listed.id).await;
+        assert_eq!((&listed.stages, listed.progress, listed.state), (&shown.stages, shown.progress, shown.state));
+        assert_eq!((listed.created_us, listed.started_us), (shown.created_us, shown.started_us));
+    }
 }
