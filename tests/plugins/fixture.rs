@@ -15,6 +15,8 @@ pub struct Fixture {
     pub describe: String,
     /// Body of the function that opens the resource.
     pub open: String,
+    /// Body of the function that restores it from a checkpoint; as `open` where it is absent.
+    pub restore: Option<String>,
     /// Bodies of the other functions, by their core name after the interface.
     pub methods: Vec<(&'static str, String)>,
     /// More items of the core module.
@@ -31,7 +33,7 @@ pub const RESULT: u32 = 2048;
 /// Address of larger return values.
 pub const LISTS: u32 = 65_536;
 /// Address of a generated block; opening a resource writes to [`RESULT`].
-const BLOCK: u32 = 3072;
+pub const BLOCK: u32 = 3072;
 /// Address of the description's strings, behind the most veto reasons that a test declares.
 const TEXTS: u32 = 16_384;
 
@@ -68,7 +70,7 @@ pub const CONSTRAINT: Says<'static> = Says {
     name: "fixture",
     version: "1.2.3",
     summary: "A plugin for tests.",
-    schema: r#"{"type":"object","properties":{"share":{"type":"number","default":0.5,"maximum":1}}}"#,
+    schema: r#"{"type":"object","additionalProperties":false,"properties":{"share":{"type":"number","default":0.5,"maximum":1}}}"#,
     reasons: &[("first", "The first reason."), ("second", "The second reason.")],
     layout: None,
     judges: true,
@@ -95,7 +97,11 @@ impl Fixture {
 
     /// A generator whose scenarios are all the same: `generate` answers with what [`block`] put there.
     pub fn generator() -> Self {
-        let mut fixture = Self::new("generator", &MODEL_PLUGIN);
+        Self::generator_that_says(&MODEL_PLUGIN)
+    }
+
+    pub fn generator_that_says(says: &Says<'_>) -> Self {
+        let mut fixture = Self::new("generator", says);
         fixture.open = ok_handle("new");
         fixture.methods = vec![("[method]generator.generate", format!("(i32.const {BLOCK})"))];
         fixture
@@ -141,7 +147,8 @@ impl Fixture {
             DESCRIPTION + 52,
             if says.judges { 0x0101 } else { 0 },
         );
-        Self { world, describe, open: String::new(), methods: Vec::new(), items: String::new(), pages: 16, text }
+        let (open, items) = (String::new(), String::new());
+        Self { world, describe, open, restore: None, methods: Vec::new(), items, pages: 16, text }
     }
 
     /// Replaces the body of a function.
@@ -189,6 +196,8 @@ impl Fixture {
         for (index, resource) in resources.iter().enumerate() {
             let body = if index == 0 { self.open.clone() } else { self.open.replace("$new", &format!("$new{index}")) };
             for (name, params) in openers(self.world, resource) {
+                let restore = self.restore.as_ref().filter(|_| name.ends_with(".restore"));
+                let body = restore.unwrap_or(&body);
                 writeln!(text, r#"(func (export "{interface}#{name}") (param {params}) (result i32) {body})"#).unwrap();
             }
         }
@@ -245,7 +254,7 @@ fn method_params(name: &str) -> &'static str {
 }
 
 /// Answers `ok` with a new handle.
-fn ok_handle(new: &str) -> String {
+pub fn ok_handle(new: &str) -> String {
     format!(
         "(i32.store8 (i32.const {RESULT}) (i32.const 0))
          (i32.store offset=4 (i32.const {RESULT}) (call ${new} (i32.const 7))) (i32.const {RESULT})"

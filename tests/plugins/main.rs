@@ -2,6 +2,7 @@
 //! on purpose.
 
 mod caching;
+mod conformance;
 mod fixture;
 mod outputs;
 mod room;

@@ -1,10 +1,12 @@
 //! The races a model is fitted on, columnar, as a calibrator gets them.
 
+use serde::{Deserialize, Serialize};
+
 use super::race::TrackType;
 
 /// Past races, oldest first. Race columns have one element per race; entry columns one per (race, entry), grouped by race and
 /// ordered by finish position within a race.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct History {
     /// Row where each race's entries begin, then the total; length = races + 1.
     pub race_offsets: Vec<u32>,

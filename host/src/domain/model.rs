@@ -23,7 +23,7 @@ impl Parameter {
 }
 
 /// Draws of a posterior.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Posterior {
     /// Name and version of the layout, for example `attrition-plackett-luce/1`.
     pub layout: String,

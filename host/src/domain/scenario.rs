@@ -1,5 +1,7 @@
 //! Scenarios: possible races, in columnar blocks.
 
+use serde::{Deserialize, Serialize};
+
 /// A batch of scenarios of one race. Every column has shape `[scenarios][entries]`, row-major.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScenarioBlock {
@@ -49,7 +51,7 @@ impl ScenarioBlock {
 }
 
 /// What a generator and a constraint know of a race before the green flag. Lists have one element per entry.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceSetup {
     /// Kind of track.
     pub track_type: super::race::TrackType,

@@ -13,7 +13,7 @@ const LAYOUT_BYTES_MAX: usize = 128;
 const VETO_REASONS_MAX: usize = 255;
 
 /// A description as the guest returned it, the schema still as text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RawDescription {
     /// Everything but the schema; its own `params_schema` is null.
     pub description: PluginDescription,

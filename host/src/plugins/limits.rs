@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::conformance::ConformanceLimits;
+
 /// What a component may be and what a guest may use. Past any of them the upload or the call fails and names the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -84,6 +86,9 @@ pub struct PluginLimits {
     /// Lineups that a constraint is shown in one call; more are shown in several calls.
     pub judge_block_lineups: usize,
 
+    /// What the conformance suite asks for and may cost.
+    pub conformance: ConformanceLimits,
+
     /// Log lines kept of one session; later ones are counted and dropped.
     pub log_lines_max: u64,
     /// Length of a log line, in bytes; longer ones are cut.
@@ -131,6 +136,7 @@ impl Default for PluginLimits {
             generate_block_scenarios: 4_096,
             judge_block_scenarios: 1_024,
             judge_block_lineups: 4_096,
+            conformance: ConformanceLimits::default(),
             log_lines_max: 1_000,
             log_line_bytes_max: 4 * KIB,
         }

@@ -9,6 +9,7 @@ mod call;
 mod check;
 mod code_shape;
 mod compile;
+mod conformance;
 mod describe;
 mod engine;
 mod limits;
@@ -26,6 +27,9 @@ mod v0_1;
 
 pub use call::CallContext;
 pub use compile::{COMPILE_SUBCOMMAND, compile_child_main};
+pub use conformance::{
+    CheckName, CheckReport, CheckVerdict, ConformanceLimits, ConformanceOptions, ConformanceReport, Inputs,
+};
 pub use limits::PluginLimits;
 pub use log::{GuestLog, GuestLogLevel, NoLog};
 pub use outcome::{Outcome, PluginFailure, RefusalKind};

@@ -10,13 +10,13 @@ use wasmtime::{
 
 use crate::domain::{
     interrupt::Interrupt,
-    plugin::{PluginDescription, World},
+    plugin::{PluginDescription, Usage, World},
     problem::Problem,
 };
 
 use super::{
     call::{CallContext, Guest, GuestName},
-    describe::check_description,
+    describe::{RawDescription, check_description},
     engine::EngineRoom,
     limits::PluginLimits,
     log::NoLog,
@@ -112,6 +112,24 @@ impl LoadedPlugin {
             problem.plugin = Some(self.label());
             problem
         })
+    }
+
+    /// What the plugin says of itself when it is asked several times in one guest, unchecked but for the account.
+    pub(super) fn describe_repeatedly(&self, times: usize) -> Result<(Vec<RawDescription>, Usage), PluginFailure> {
+        let world = self.shared.description.world;
+        let (mut guest, plugin) = self.start(&describe_context(self.limits()), world, |exports, store, instance| {
+            Some(exports.load_plugin(store, instance))
+        })?;
+        let mut said = Vec::with_capacity(times);
+        for _ in 0..times {
+            said.push(guest.call("describe", 0, |store| v0_1::describe(&plugin, store, world))?);
+        }
+        Ok((said, guest.usage()))
+    }
+
+    /// The JSON Schema of the parameters, checked and compiled.
+    pub(super) fn schema(&self) -> &ParamsSchema {
+        &self.shared.schema
     }
 
     pub(super) fn limits(&self) -> &Arc<PluginLimits> {

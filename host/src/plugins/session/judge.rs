@@ -1,5 +1,6 @@
 //! The judges of a constraint: of the scenarios of one race, and of the lineups of one slate.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wasmtime::component::ResourceAny;
 
@@ -42,7 +43,7 @@ pub struct LineupJudgeSession {
 }
 
 /// What a lineup judge sees of a slate. Lists have one element per slate entry, in slate order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SlateView {
     /// Driver name.
     pub driver: Vec<String>,
