@@ -33,6 +33,39 @@ fn a_killed_server_goes_on_from_the_checkpoint_to_a_bit_identical_result() {
     assert!(resumed >= 1, "no chain went on from a checkpoint: {events}");
 }
 
+/// Killed while native code searches, on a server that has nothing else to do.
+#[test]
+fn a_killed_search_goes_on_from_its_checkpoint_to_the_same_portfolio() {
+    let server = Server::start();
+    let key = server.key("team", "submit,read");
+    let slate = import(&server, &key)["id"].clone();
+    let fit = submit(&server, &key, &small_fit());
+    let model = result(&server, &key, &fit)["model"]["id"].clone();
+    let search = json!({ "kind": "optimize", "slate": slate, "model": model, "lineups": 40,
+        "together": { "type": "expected_maximum" }, "scenarios": { "n_scenarios": 2_000, "seed": 3 } });
+    let id = submit(&server, &key, &search);
+    let expected = chosen(&result(&server, &key, &id));
+
+    let id = submit(&server, &key, &search);
+    let searching = |job: &Value| {
+        let stages = job["stages"].as_array().unwrap();
+        let stage = stages.iter().find(|stage| stage["name"] == "optimize").unwrap();
+        stage["progress_percent"].as_f64().unwrap() > 30.0
+    };
+    wait_until(&server, &key, &id, searching);
+    let server = server.kill_and_start_again();
+    assert_eq!(chosen(&result(&server, &key, &id)), expected);
+    let events = server.get(&key, &format!("/v1/jobs/{id}/events?limit=200")).body;
+    assert!(events.to_string().contains("the search goes on from its checkpoint"), "{events}");
+}
+
+/// Who is in each lineup, and what all of them are worth.
+fn chosen(result: &Value) -> (Vec<Value>, Value) {
+    let portfolio = &result["portfolio"];
+    let lineups = portfolio["lineups"].as_array().unwrap();
+    (lineups.iter().map(|lineup| lineup["drivers"].clone()).collect(), portfolio["worth"].clone())
+}
+
 #[test]
 fn a_job_run_again_has_the_same_result_to_the_last_bit() {
     let server = Server::start();

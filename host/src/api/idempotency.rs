@@ -54,9 +54,9 @@ fn malformed(chars_max: usize) -> ApiError {
 }
 
 impl IdempotencyKey {
-    /// The request under its key: `parts` are the route and everything else that makes the request what it is.
-    pub fn of_request(self, parts: &[&[u8]]) -> Option<KeyedRequest> {
-        let key = self.0?;
+    /// The request under its key, which counts for its route only: `parts` are what makes the request what it is.
+    pub fn of_request(self, route: &str, parts: &[&[u8]]) -> Option<KeyedRequest> {
+        let key = format!("{route} {}", self.0?);
         let mut digest = Sha256::new();
         for part in parts {
             // The length first, so that two lists of parts that read the same when joined are not the same request.

@@ -7,12 +7,13 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::{JsonBytes, parse},
     caller::Submitter,
     error::ApiError,
     job_labels::{take_name, take_tags},
     job_views::JobView,
-    jobs::{audit, find},
+    jobs::find,
     limits::ApiConfig,
     params::Id,
     respond::RequestId,

@@ -10,9 +10,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     caller::Reader,
     error::ApiError,
-    jobs::{audit, find},
+    jobs::find,
     respond::{ProblemDocument, RequestId},
     state::ApiState,
 };

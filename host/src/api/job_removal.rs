@@ -4,9 +4,10 @@ use axum::{extract::State, http::StatusCode};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     caller::Submitter,
     error::ApiError,
-    jobs::{audit, find},
+    jobs::find,
     params::Id,
     respond::{ProblemDocument, RequestId},
     state::ApiState,

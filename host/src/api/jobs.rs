@@ -15,6 +15,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::JsonBytes,
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
@@ -25,11 +26,11 @@ use super::{
     params::Id,
     prefer::PreferWait,
     quota,
-    respond::{ProblemDocument, RequestId},
+    respond::{ProblemDocument, RequestId, located},
     state::ApiState,
 };
 use crate::{
-    auth::{self, Action, AuditEntry, Principal},
+    auth::{Action, Principal},
     domain::{
         ids::JobId,
         job::{Component, JobKind, JobState},
@@ -88,7 +89,7 @@ async fn submit(
     wait: PreferWait,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let keyed = key.of_request(&[b"POST /v1/jobs", &bytes]);
+    let keyed = key.of_request("POST /v1/jobs", &[&bytes]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
@@ -148,7 +149,7 @@ async fn rerun(
     Id(id): Id<JobId>,
 ) -> Result<Response, ApiError> {
     find(&state, &principal, &id).await?;
-    let keyed = key.of_request(&[b"POST /v1/jobs/{id}/rerun", id.as_str().as_bytes()]);
+    let keyed = key.of_request("POST /v1/jobs/{id}/rerun", &[id.as_str().as_bytes()]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
@@ -182,10 +183,7 @@ pub(super) async fn accepted(
     wait.until_ended(state, id).await?;
     // Not looked ahead for: many jobs may come at once, and each would change the outlook of the others.
     let view = JobView::new(find(state, principal, id).await?, None);
-    let mut response = (StatusCode::ACCEPTED, Json(view)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/jobs/{id}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
+    let mut response = located(StatusCode::ACCEPTED, format!("/v1/jobs/{id}"), view);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(POLL_S));
     Ok(wait.applied(response))
 }
@@ -342,9 +340,4 @@ pub(super) async fn find(state: &ApiState, principal: &Principal, id: &JobId) ->
     let row = jobs::query::get(state.db(), id).await?;
     check_owner(principal, &row.team)?;
     Ok(row)
-}
-
-pub(super) async fn audit(state: &ApiState, principal: &Principal, action: Action, id: &JobId, request_id: &RequestId) {
-    auth::record_or_log(state.db(), AuditEntry { principal, action, subject: id.as_str(), request_id: &request_id.0 })
-        .await;
 }

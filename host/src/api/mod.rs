@@ -3,6 +3,7 @@
 //! Every route but health and the API description needs a key, and every id is checked for its owner.
 
 mod admin;
+mod audit;
 mod body;
 mod caller;
 mod changes;

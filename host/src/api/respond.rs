@@ -53,6 +53,16 @@ pub struct ProblemDocument {
     request_id: String,
 }
 
+/// An answer about something that has a place of its own.
+pub fn located(status: StatusCode, location: String, view: impl Serialize) -> Response {
+    let mut response = (status, Json(view)).into_response();
+    // Paths are made of ids and checked names: always a header's text.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
 /// Names the request, runs it, and finishes its response.
 pub async fn complete(mut request: Request, next: Next) -> Response {
     let started = Instant::now();

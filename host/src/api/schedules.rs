@@ -3,12 +3,13 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{StatusCode, Uri},
+    response::Response,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::{JsonBytes, decode, parse},
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
@@ -19,12 +20,12 @@ use super::{
     page::{Page, PageQuery, bad_cursor, page_items},
     params::{Id, Query},
     prefer::PreferWait,
-    respond::{ProblemDocument, RequestId},
+    respond::{ProblemDocument, RequestId, located},
     schedule_bodies::{ScheduleChange, ScheduleRequest, ScheduleView},
     state::ApiState,
 };
 use crate::{
-    auth::{self, Action, AuditEntry, Principal},
+    auth::{Action, Principal},
     domain::ids::{InvalidId, ScheduleId},
     jobs::{
         NewJob,
@@ -61,7 +62,7 @@ async fn create(
     key: IdempotencyKey,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let asked = key.of_request(&[b"POST /v1/schedules", &bytes]);
+    let asked = key.of_request("POST /v1/schedules", &[&bytes]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
         return created(&state, &principal, &stored_schedule_id(&earlier)?).await.map(idempotency::replayed);
     }
@@ -107,11 +108,7 @@ fn stored_schedule_id(text: &str) -> Result<ScheduleId, ApiError> {
 
 async fn created(state: &ApiState, principal: &Principal, id: &ScheduleId) -> Result<Response, ApiError> {
     let view = ScheduleView::from(find(state, principal, id).await?);
-    let mut response = (StatusCode::CREATED, Json(view)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/schedules/{id}")) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(located(StatusCode::CREATED, format!("/v1/schedules/{id}"), view))
 }
 
 /// The team's schedules, newest first.
@@ -232,7 +229,7 @@ async fn run(
     Id(id): Id<ScheduleId>,
 ) -> Result<Response, ApiError> {
     let schedule = find(&state, &principal, &id).await?;
-    let keyed = key.of_request(&[b"POST /v1/schedules/{id}/run", id.as_str().as_bytes()]);
+    let keyed = key.of_request("POST /v1/schedules/{id}/run", &[id.as_str().as_bytes()]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
@@ -248,9 +245,4 @@ async fn find(state: &ApiState, principal: &Principal, id: &ScheduleId) -> Resul
     let schedule = schedules::get(state.db(), id).await?;
     check_owner(principal, &schedule.team)?;
     Ok(schedule)
-}
-
-async fn audit(state: &ApiState, principal: &Principal, action: Action, id: &ScheduleId, request_id: &RequestId) {
-    auth::record_or_log(state.db(), AuditEntry { principal, action, subject: id.as_str(), request_id: &request_id.0 })
-        .await;
 }

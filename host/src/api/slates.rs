@@ -3,14 +3,15 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{StatusCode, Uri},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::CsvText,
     caller::{Reader, Submitter},
     error::ApiError,
@@ -19,12 +20,12 @@ use super::{
     job_labels::is_name,
     page::{Page, PageQuery, page_items, read_cursor},
     params::{Id, Query},
-    respond::RequestId,
+    respond::{RequestId, located},
     slate_race,
     state::ApiState,
 };
 use crate::{
-    auth::{self, Action, AuditEntry, Principal, idempotency::KeyedRequest},
+    auth::{Action, Principal, idempotency::KeyedRequest},
     catalog::{
         self, NewSlate, SlateSummary,
         slate_file::{SlateFormat, read_slate},
@@ -132,7 +133,7 @@ async fn import(
     Query(query): Query<ImportQuery>,
     CsvText(text): CsvText,
 ) -> Result<Response, ApiError> {
-    let asked = key.of_request(&[b"POST /v1/slates", uri.query().unwrap_or_default().as_bytes(), text.as_bytes()]);
+    let asked = key.of_request("POST /v1/slates", &[uri.query().unwrap_or_default().as_bytes(), text.as_bytes()]);
     let contest = check_request(&state, &query)?.key.clone();
     let map = column_map(query.columns.as_deref())?;
     let limits = state.catalog().clone();
@@ -143,14 +144,11 @@ async fn import(
     let new = NewSlate { name: query.name.trim().to_owned(), contest, race: found.race, entries };
     let (slate, is_new) = store(&state, &principal, new, asked.as_ref()).await?;
     if is_new {
-        audit(&state, &principal, &slate.id, &request_id).await;
+        audit(&state, &principal, Action::SlateImported, &slate.id, &request_id).await;
     }
     let location = format!("/v1/slates/{}", slate.id);
-    let body = Json(SlateImport { slate, format: file.format, names: report.into() });
-    let mut response = (StatusCode::CREATED, body).into_response();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
+    let import = SlateImport { slate, format: file.format, names: report.into() };
+    let response = located(StatusCode::CREATED, location, import);
     Ok(if is_new { response } else { idempotency::replayed(response) })
 }
 
@@ -185,12 +183,6 @@ async fn store(
     }
     tx.commit().await?;
     Ok((slate, true))
-}
-
-async fn audit(state: &ApiState, principal: &Principal, id: &SlateId, request_id: &RequestId) {
-    let entry =
-        AuditEntry { principal, action: Action::SlateImported, subject: id.as_str(), request_id: &request_id.0 };
-    auth::record_or_log(state.db(), entry).await;
 }
 
 /// The team's slates, newest first.

@@ -11,6 +11,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     caller::{Publisher, Reader},
     error::ApiError,
     idempotency::{self, IdempotencyKey},
@@ -19,7 +20,6 @@ use super::{
     respond::{ProblemDocument, RequestId},
     state::ApiState,
     webhook_views::DeliveryView,
-    webhooks::audit,
 };
 use crate::{
     auth::Action,
@@ -57,7 +57,7 @@ async fn test(
     Id(id): Id<WebhookId>,
 ) -> Result<Response, ApiError> {
     endpoints::find(state.db(), &principal.team, &id).await?;
-    let asked = key.of_request(&[b"POST /v1/webhooks/{id}/test", id.as_str().as_bytes()]);
+    let asked = key.of_request("POST /v1/webhooks/{id}/test", &[id.as_str().as_bytes()]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
         return made_before(&state, &id, &earlier).await;
     }

@@ -3,26 +3,27 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{StatusCode, Uri},
+    response::Response,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::{self, JsonBytes},
     caller::{Publisher, Reader},
     error::ApiError,
     idempotency::{self, IdempotencyKey},
     page::{Page, PageQuery, page_items, read_cursor},
     params::{Id, Query},
-    respond::{ProblemDocument, RequestId},
+    respond::{ProblemDocument, RequestId, located},
     state::ApiState,
     webhook_views::{WebhookChangesRequest, WebhookRequest, WebhookView, WebhookWithSecret},
 };
 use crate::{
-    auth::{self, Action, AuditEntry, Principal},
+    auth::{Action, Principal},
     catalog::{ListCursor, Listed},
     domain::{ids::WebhookId, problem::Problem},
     webhooks::{Webhook, endpoints},
@@ -60,7 +61,7 @@ async fn create(
     key: IdempotencyKey,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let asked = key.of_request(&[b"POST /v1/webhooks", &bytes]);
+    let asked = key.of_request("POST /v1/webhooks", &[&bytes]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
         return made_before(&state, &principal, StatusCode::CREATED, &earlier).await;
     }
@@ -99,12 +100,7 @@ async fn made_before(
 }
 
 fn with_location(status: StatusCode, view: WebhookWithSecret) -> Response {
-    let location = HeaderValue::try_from(format!("/v1/webhooks/{}", view.id()));
-    let mut response = (status, Json(view)).into_response();
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
+    located(status, format!("/v1/webhooks/{}", view.id()), view)
 }
 
 /// The team's webhooks, newest first.
@@ -212,7 +208,7 @@ async fn rotate(
 ) -> Result<Response, ApiError> {
     let webhook = endpoints::find(state.db(), &principal.team, &id).await?;
     let query_text = uri.query().unwrap_or_default().as_bytes();
-    let asked = key.of_request(&[b"POST /v1/webhooks/{id}/rotate", id.as_str().as_bytes(), query_text]);
+    let asked = key.of_request("POST /v1/webhooks/{id}/rotate", &[id.as_str().as_bytes(), query_text]);
     if let Some(earlier) = idempotency::made_before(&state, &principal, asked.as_ref()).await? {
         return made_before(&state, &principal, StatusCode::OK, &earlier).await;
     }
@@ -256,15 +252,4 @@ async fn enable(
     let webhook = endpoints::enable(state.db(), &principal.team, &id).await?;
     audit(&state, &principal, Action::WebhookEnabled, id.as_str(), &request_id).await;
     Ok(Json(webhook.into()))
-}
-
-/// Writes down what was done to a webhook or one of its deliveries.
-pub(super) async fn audit(
-    state: &ApiState,
-    principal: &Principal,
-    action: Action,
-    subject: &str,
-    request_id: &RequestId,
-) {
-    auth::record_or_log(state.db(), AuditEntry { principal, action, subject, request_id: &request_id.0 }).await;
 }

@@ -13,7 +13,7 @@ use crate::{
 /// A request that its client has given a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedRequest {
-    /// The client's key, unique within its team.
+    /// The route and the client's key, unique within its team.
     pub key: String,
     /// SHA-256 over everything that makes the request what it is.
     pub fingerprint: String,

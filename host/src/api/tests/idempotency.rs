@@ -47,6 +47,25 @@ async fn a_key_stands_for_one_request_of_one_team() {
 }
 
 #[tokio::test]
+async fn a_key_on_another_route_is_another_key() {
+    let server = Server::start().await;
+    let job = submit(&server, &server.ours, "k", &json!({ "kind": "calibrate" })).await;
+    assert_eq!(job.status, StatusCode::ACCEPTED, "{}", job.body);
+    let webhook = json!({ "url": "https://example.com/told", "events": ["job.finished"] });
+    let mut request = request(
+        Method::POST,
+        "/v1/webhooks",
+        &server.ours.key,
+        Some("application/json"),
+        Body::from(webhook.to_string()),
+    );
+    request.headers_mut().insert("idempotency-key", "k".parse().unwrap());
+    let other = server.send(request).await;
+    assert_ne!(other.code(), "idempotency-key-reused", "{}", other.body);
+    assert!(!other.headers.contains_key("idempotency-replayed"));
+}
+
+#[tokio::test]
 async fn a_refused_request_does_not_use_up_its_key() {
     let server = Server::start().await;
     let refused = submit(&server, &server.ours, "k", &json!({ "kind": "calibrate", "chains": 65 })).await;
