@@ -45,6 +45,28 @@ fn constraints_of_every_language_conform_and_veto_in_a_job() {
     }
 }
 
+/// Built without stubs, a JavaScript runtime imports WASI: the second tier is for it.
+#[test]
+fn a_plugin_with_wasi_conforms_where_the_operator_lets_it_in() {
+    let directory = tempfile::tempdir().unwrap();
+    if !has_tools("js") {
+        return;
+    }
+    built(directory.path(), "with-wasi", "constraint", "js");
+    let arguments =
+        ["componentize-qjs", "--wit", "wit", "--world", "constraint", "--js", "app.js", "--sync", "--output"];
+    said(Command::new("npx").args(arguments).arg("wasi.wasm").current_dir(directory.path().join("with-wasi")));
+    let check = || {
+        let mut check = paddock(directory.path());
+        check.args(["plugin", "check", "with-wasi/wasi.wasm", "--json"]);
+        check
+    };
+    let refused: Value = serde_json::from_slice(&check().output().unwrap().stdout).unwrap();
+    assert_eq!(refused["problem"]["code"], "component-import-refused");
+    let taken: Value = serde_json::from_str(&said(check().env("PADDOCK_PLUGINS__WASI", "true"))).unwrap();
+    assert_eq!((&taken["passed"], &taken["uses_wasi"]), (&json!(true), &json!(true)), "{taken}");
+}
+
 #[test]
 fn generators_and_calibrators_conform() {
     let directory = tempfile::tempdir().unwrap();
@@ -128,7 +150,7 @@ fn has_tools(language: &str) -> bool {
     };
     let is_there =
         |tool: &&[&str]| Command::new(tool[0]).args(&tool[1..]).output().is_ok_and(|ran| ran.status.success());
-    let are_there = tools.iter().all(|tool| is_there(tool)) && (language != "rust" || has_wasm_target());
+    let are_there = tools.iter().all(is_there) && (language != "rust" || has_wasm_target());
     assert!(are_there || std::env::var_os("CI").is_none(), "the tools of {language} are not here");
     if !are_there {
         eprintln!("left out: the tools of {language} are not here");

@@ -16,6 +16,7 @@ mod plugin_new;
 mod plugin_profile;
 mod plugin_run;
 mod prune;
+mod race_inputs;
 mod remote;
 mod scratch;
 mod serve;

@@ -10,8 +10,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{scratch::Scratch, settings::SettingsArgs};
+use super::{race_inputs::inputs_of, scratch::Scratch, settings::SettingsArgs};
 use crate::{
+    catalog::CatalogLimits,
     config::Overrides,
     domain::{ids::random_hex_128, interrupt::Interrupt, model::Posterior, problem::Problem},
     plugins::{
@@ -35,6 +36,10 @@ pub struct InputArgs {
     /// Inputs in place of the bundled season: a JSON file as `paddock plugin inputs` prints it.
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
+    /// Inputs in place of the bundled season: a CSV file of races as `paddock import races` takes it. The last race is asked
+    /// about; generators need a model of the others.
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
+    races: Option<PathBuf>,
     /// A model for generators, as `paddock plugin run CALIBRATOR --model-out` writes it.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
@@ -54,7 +59,7 @@ impl ComponentArgs {
     /// # Errors
     /// Where the file cannot be read.
     pub fn read(&self) -> Result<Vec<u8>> {
-        fs::read(&self.file).with_context(|| format!("cannot read {}", self.file.display()))
+        read(&self.file)
     }
 
     /// A workbench with the configured limits.
@@ -105,9 +110,10 @@ impl InputArgs {
     /// # Errors
     /// Where a file cannot be read, or is not what it should be.
     pub fn load(&self) -> Result<Inputs> {
-        let mut inputs = match &self.inputs {
-            None => Inputs::bundled()?,
-            Some(path) => read_json(path)?,
+        let mut inputs = match (&self.inputs, &self.races) {
+            (Some(path), _) => read_json(path)?,
+            (None, Some(path)) => inputs_of(&read(path)?, &CatalogLimits::default())?,
+            (None, None) => Inputs::bundled()?,
         };
         if let Some(path) = &self.model {
             let model: Posterior = read_json(path)?;
@@ -118,9 +124,12 @@ impl InputArgs {
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is not valid", path.display()))
+    serde_json::from_slice(&read(path)?).with_context(|| format!("{} is not valid", path.display()))
 }
 
 /// Reads a JSON object from the command line.

@@ -71,7 +71,7 @@ class Chain {
       iterationsTotal: this.draws,
       isWarmingUp: false,
       divergences: 0,
-      gradients: 0n,
+      gradients: 0,
     };
   }
 
