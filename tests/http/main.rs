@@ -1,5 +1,6 @@
 //! The real binary, met over HTTP as a client meets it: bad input, ownership, uploads, and what is in the API description.
 
+mod author;
 mod bad_files;
 mod bad_jobs;
 mod bad_plugins;
@@ -18,4 +19,5 @@ mod season;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+mod templates;
 mod webhooks;

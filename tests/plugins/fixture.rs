@@ -19,6 +19,8 @@ pub struct Fixture {
     pub restore: Option<String>,
     /// Bodies of the other functions, by their core name after the interface.
     pub methods: Vec<(&'static str, String)>,
+    /// More imports of the core module.
+    pub imports: String,
     /// More items of the core module.
     pub items: String,
     /// First memory, in pages.
@@ -147,8 +149,8 @@ impl Fixture {
             DESCRIPTION + 52,
             if says.judges { 0x0101 } else { 0 },
         );
-        let (open, items) = (String::new(), String::new());
-        Self { world, describe, open, restore: None, methods: Vec::new(), items, pages: 16, text }
+        let (open, imports, items) = (String::new(), String::new(), String::new());
+        Self { world, describe, open, restore: None, methods: Vec::new(), imports, items, pages: 16, text }
     }
 
     /// Replaces the body of a function.
@@ -183,7 +185,8 @@ impl Fixture {
             );
             writeln!(text, "{import}").unwrap();
         }
-        writeln!(text, r#"(import "paddock:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#).unwrap();
+        writeln!(text, r#"(import "paddock:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32))) {}"#, self.imports)
+            .unwrap();
         writeln!(
             text,
             r#"(memory (export "memory") {}) {ALLOCATOR} (global $done (mut i32) (i32.const 0))"#,

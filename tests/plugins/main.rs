@@ -8,3 +8,4 @@ mod outputs;
 mod room;
 mod running;
 mod uploads;
+mod wasi;

@@ -89,6 +89,10 @@ fn an_import_that_is_not_offered_is_refused_by_its_name() {
     assert_eq!(named(&code_in_types.unwrap()), "paddock:plugin/types@0.1.0#spy");
     let plain = wat::parse_str(r#"(component (import "system" (func (param "command" string))))"#);
     assert_eq!(named(&plain.unwrap()), "system");
+    let http = wat::parse_str(r#"(component (import "wasi:http/types@0.2.0" (instance)))"#).unwrap();
+    let with_wasi = Room::with(PluginLimits { wasi: true, ..PluginLimits::default() });
+    let rejection = with_wasi.rejection(&http);
+    assert!(matches!(&rejection, Rejection::ForeignImport { name } if name == "wasi:http/types@0.2.0"), "{rejection}");
 }
 
 #[test]

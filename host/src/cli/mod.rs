@@ -2,13 +2,21 @@
 
 mod client;
 mod demo;
+mod flame;
 mod import;
 mod job;
 mod job_compare;
 mod job_list;
 mod key;
 mod plugin;
+mod plugin_bench;
+mod plugin_check;
+mod plugin_component;
+mod plugin_new;
+mod plugin_profile;
+mod plugin_run;
 mod prune;
+mod race_inputs;
 mod remote;
 mod scratch;
 mod serve;
@@ -16,6 +24,7 @@ mod settings;
 mod table;
 mod team;
 mod watch;
+mod workbench;
 
 use std::process::ExitCode;
 
@@ -49,7 +58,7 @@ enum Command {
     /// Submit a job, find it again, follow it, stop it, fetch its result, compare it with another.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Check a plugin before it is uploaded.
+    /// Make, check, run, measure and upload plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Delete what is old and what nobody needs.
@@ -68,7 +77,7 @@ impl Command {
             Self::Team(command) => command.run()?,
             Self::Import(command) => command.run()?,
             Self::Job(command) => command.run()?,
-            Self::Plugin(command) => command.run()?,
+            Self::Plugin(command) => return command.run(),
             Self::Prune(args) => prune::run(&args)?,
             Self::CompileComponent => return Ok(plugins::compile_child_main()),
         }

@@ -1,97 +1,74 @@
-//! `paddock plugin check`: what the server would say of a plugin, without a server.
+//! `paddock plugin`: make, check, run, measure and upload plugins; all but the upload work without a server.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
-use super::{scratch::Scratch, settings::SettingsArgs};
-use crate::{
-    config::Overrides,
-    domain::{ids::random_hex_128, problem::Problem},
-    plugins::{Admitted, PluginRuntime, PluginsConfig},
+use super::{
+    plugin_bench::{self, BenchArgs},
+    plugin_check::{self, CheckArgs},
+    plugin_component::{self, ComponentizeArgs},
+    plugin_new::{self, NewArgs},
+    plugin_profile::{self, ProfileArgs},
+    plugin_run::{self, RunArgs},
+    remote::RemoteArgs,
 };
+use crate::plugins::Inputs;
 
-/// Check a plugin before it is uploaded.
+/// Make, check, run, measure and upload plugins.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Screen, compile and describe a component, exactly as an upload would.
+    /// Make a project for a new plugin that builds and passes its own test.
+    New(NewArgs),
+    /// Make a component of a core module, such as cargo and clang build.
+    Component(ComponentizeArgs),
+    /// Take a component exactly as an upload would, and run the conformance suite on it.
     Check(CheckArgs),
+    /// Run a plugin on the bundled season or on other inputs, and show what comes out.
+    Run(RunArgs),
+    /// Measure what a plugin's calls cost, against the limits.
+    Bench(BenchArgs),
+    /// Draw a flame graph of where a plugin spends its time.
+    Profile(ProfileArgs),
+    /// Print the bundled season, to be changed and given back with `--inputs`.
+    Inputs,
+    /// Upload a component to a server.
+    Push(PushArgs),
 }
 
-/// The component to check.
+/// The component to upload, and where to.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub struct PushArgs {
     /// The component, a `.wasm` file.
     file: PathBuf,
     #[command(flatten)]
-    settings: SettingsArgs,
+    remote: RemoteArgs,
 }
 
 impl PluginCommand {
-    /// Runs the command.
+    /// Runs the command; the code tells whether a check passed.
     ///
     /// # Errors
-    /// Where the component would be refused.
-    pub fn run(&self) -> Result<()> {
-        let Self::Check(args) = self;
-        check(args)
-    }
-}
-
-fn check(args: &CheckArgs) -> Result<()> {
-    let wasm = fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let limits = args.settings.load(Overrides::default())?.plugins;
-    // Compiled code of a check stays with the check: the cache of a server is not for plugins that it has not admitted.
-    let scratch = Scratch::create()?;
-    let runtime = PluginRuntime::new(PluginsConfig {
-        cache_dir: scratch.path().to_owned(),
-        mac_key: one_time_key(),
-        compiler: std::env::current_exe().context("cannot find this program's own file")?,
-        limits,
-    })?;
-    match runtime.admit(&wasm) {
-        Ok(admitted) => {
-            println!("{}", report(&admitted, wasm.len()));
-            Ok(())
+    /// Where a file, the component or the server stands in the way.
+    pub fn run(&self) -> Result<ExitCode> {
+        match self {
+            Self::New(args) => plugin_new::run(args)?,
+            Self::Component(args) => plugin_component::run(args)?,
+            Self::Check(args) => return plugin_check::run(args),
+            Self::Run(args) => plugin_run::run(args)?,
+            Self::Bench(args) => plugin_bench::run(args)?,
+            Self::Profile(args) => plugin_profile::run(args)?,
+            Self::Inputs => println!("{}", serde_json::to_string_pretty(&Inputs::bundled()?)?),
+            Self::Push(args) => push(args)?,
         }
-        Err(failure) => bail!("{}", refusal(&failure.to_problem())),
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-/// A key that nobody else has; the cache that it protects is removed with the check.
-fn one_time_key() -> [u8; 32] {
-    let mut key = [0; 32];
-    for (place, digit) in key.iter_mut().zip(random_hex_128().bytes()) {
-        *place = digit;
-    }
-    key
-}
-
-fn report(admitted: &Admitted, bytes: usize) -> String {
-    let description = &admitted.description;
-    let mut lines = vec![
-        format!("{}@{} is a valid {}", description.name, description.version, description.world.as_str()),
-        format!("  {}", description.summary),
-        format!("  sha256    {}", admitted.hash),
-        format!("  size      {} KiB, compiled in {:.0} ms", bytes.div_ceil(1024), admitted.compile_ms),
-    ];
-    if let Some(layout) = &description.posterior_layout {
-        lines.push(format!("  posterior {layout}"));
-    }
-    let judged = [("scenarios", description.judges_scenarios), ("lineups", description.judges_lineups)];
-    let judged: Vec<&str> = judged.into_iter().filter_map(|(name, does)| does.then_some(name)).collect();
-    if !judged.is_empty() {
-        lines.push(format!("  judges    {}", judged.join(" and ")));
-    }
-    for (index, reason) in description.veto_reasons.iter().enumerate() {
-        let kind = if reason.is_hard { "hard" } else { "soft" };
-        lines.push(format!("  veto {:<4} {} ({kind}): {}", index + 1, reason.code, reason.summary));
-    }
-    lines.join("\n")
-}
-
-fn refusal(problem: &Problem) -> String {
-    let limit = problem.limit.as_ref().map(|limit| format!("\n  limit: {limit}")).unwrap_or_default();
-    format!("{}\n  {}{limit}\n  what to do: {}", problem.title, problem.detail, problem.action)
+fn push(args: &PushArgs) -> Result<()> {
+    let wasm = fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let plugin = args.remote.client().post_bytes("/v1/plugins", &[], "application/wasm", &wasm)?;
+    println!("{}", serde_json::to_string_pretty(&plugin)?);
+    Ok(())
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use rustix::time::{ClockId, clock_gettime};
-use wasmtime::{Engine, Store, Trap, WasmBacktrace};
+use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
 
 use crate::domain::{interrupt::Interrupt, plugin::Usage};
 
 use super::{
     check::BadValue,
+    engine::EngineRoom,
     limits::PluginLimits,
     log::{GuestLog, LogGate, clean_text},
     outcome::{Outcome, PluginFailure, RefusalKind},
@@ -55,19 +57,24 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// A guest that has not run yet.
+    /// A guest that has not run yet; one of the second tier has a seed for its WASI.
     ///
     /// # Errors
     /// Where the host cannot make a store.
     pub fn new(
-        engine: &Engine,
+        room: &EngineRoom,
         limits: &PluginLimits,
         name: GuestName,
         context: &CallContext,
+        wasi_seed: Option<u64>,
     ) -> Result<Self, PluginFailure> {
         let gate = LogGate::new(Arc::clone(&context.log), limits);
-        let store = new_store(engine, limits, Arc::clone(&context.interrupt), gate, context.fuel)
+        let mut store = new_store(&room.engine, limits, Arc::clone(&context.interrupt), gate, context.fuel)
             .map_err(|error| name.failure("instantiate", Outcome::HostFailed { message: error.to_string() }))?;
+        store.data_mut().watch(room.sampler.clone());
+        if let Some(seed) = wasi_seed {
+            store.data_mut().give_wasi(seed, limits);
+        }
         Ok(Self {
             store,
             name,
@@ -216,6 +223,9 @@ fn known_outcome(error: &wasmtime::Error, budget: u64, account: &MemoryAccount) 
     if let Some(past) = error.downcast_ref::<PastMemory>().copied().or_else(|| account.past_count(error)) {
         let (wanted, limit) = (past.wanted as u64, past.limit as u64);
         return Some(Outcome::OutOfMemory { wanted, limit, unit: past.unit, name: past.name });
+    }
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Some(Outcome::Trapped { trap: format!("it exited with status {}", exit.0), backtrace: Vec::new() });
     }
     if let Some(host) = error.downcast_ref::<HostMemory>() {
         return Some(Outcome::HostFailed { message: host.to_string() });

@@ -1,12 +1,17 @@
 //! The one engine configuration, used by the server and by its compiler process, and the thread that advances the epoch.
 
 use std::{
-    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, Sender, channel},
+    },
     thread::JoinHandle,
     time::Duration,
 };
 
 use wasmtime::{Config, Engine, OperatorCost};
+
+use super::sampler::{SAMPLE_TICK, StackSampler};
 
 /// How often running guests look at their interrupt.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
@@ -37,7 +42,8 @@ fn engine_config() -> Config {
         .shared_memory(false)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // What joins the components inside of one upload has two memories; a plugin's own modules have one, by `screen`.
+        .wasm_multi_memory(true)
         .wasm_tail_call(false)
         .wasm_wide_arithmetic(false)
         .wasm_component_model_map(false)
@@ -47,7 +53,7 @@ fn engine_config() -> Config {
     config
 }
 
-/// Advances the epoch of an engine every [`EPOCH_TICK`] until it is dropped.
+/// Advances the epoch of an engine every tick, mostly [`EPOCH_TICK`], until it is dropped.
 ///
 /// A tick stops nobody. It makes each running guest look at its own task's interrupt, so one job can be cancelled without
 /// touching the others.
@@ -62,11 +68,11 @@ impl Ticker {
     ///
     /// # Errors
     /// Where no thread can be had.
-    pub fn start(engine: &Engine) -> std::io::Result<Self> {
+    pub fn start(engine: &Engine, tick: Duration) -> std::io::Result<Self> {
         let engine = engine.weak();
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(move || {
-            while stopped.recv_timeout(EPOCH_TICK) == Err(RecvTimeoutError::Timeout) {
+            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
             }
@@ -99,6 +105,8 @@ pub struct EngineRoom {
     pub engine: Engine,
     /// Its ticker.
     pub ticker: Ticker,
+    /// Who looks at running guests with every tick; nobody but in `paddock plugin profile`.
+    pub sampler: Option<Arc<StackSampler>>,
 }
 
 impl EngineRoom {
@@ -108,7 +116,17 @@ impl EngineRoom {
     /// Where the engine or the thread cannot be had.
     pub fn open() -> wasmtime::Result<Self> {
         let engine = new_engine()?;
-        let ticker = Ticker::start(&engine)?;
-        Ok(Self { engine, ticker })
+        let ticker = Ticker::start(&engine, EPOCH_TICK)?;
+        Ok(Self { engine, ticker, sampler: None })
+    }
+
+    /// As [`Self::open`], with a sampler and a tick as short as its interval.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn sampling(sampler: Arc<StackSampler>) -> wasmtime::Result<Self> {
+        let engine = new_engine()?;
+        let ticker = Ticker::start(&engine, SAMPLE_TICK)?;
+        Ok(Self { engine, ticker, sampler: Some(sampler) })
     }
 }

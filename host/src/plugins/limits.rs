@@ -28,6 +28,10 @@ pub struct PluginLimits {
     /// Data segments over all core modules of a component.
     pub data_segments_max: usize,
 
+    /// Whether components that import WASI are taken. They see a virtual one that gives them nothing to reach (`wasi.rs`); it is off
+    /// because every language can be built without, and what is not linked cannot have a hole.
+    pub wasi: bool,
+
     /// Time that the compiler process may take, in seconds.
     pub compile_wall_s: u64,
     /// CPU time that the compiler process may take over its threads, in seconds.
@@ -110,6 +114,7 @@ impl Default for PluginLimits {
             loop_depth_max: 64,
             locals_times_loops_max: 1_000_000,
             data_segments_max: 10_000,
+            wasi: false,
             compile_wall_s: 60,
             compile_cpu_s: 60,
             compile_address_space_bytes: 4 << 30,

@@ -1,6 +1,9 @@
 //! Where a guest's log lines go, and the limits they meet on the way.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+};
 
 use super::limits::PluginLimits;
 
@@ -47,6 +50,9 @@ impl GuestLog for NoLog {
     fn line(&self, _: GuestLogLevel, _: &str) {}
     fn dropped(&self, _: u64) {}
 }
+
+/// The gate of a session, for all that its guest can log with.
+pub type SharedLog = Arc<Mutex<LogGate>>;
 
 /// Counts and cuts the lines of one session.
 pub struct LogGate {

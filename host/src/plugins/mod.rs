@@ -20,10 +20,12 @@ mod plugin;
 mod probe;
 mod rejection;
 mod runtime;
+mod sampler;
 mod screen;
 mod session;
 mod store;
 mod v0_1;
+mod wasi;
 
 pub use call::CallContext;
 pub use compile::{COMPILE_SUBCOMMAND, compile_child_main};
@@ -36,6 +38,7 @@ pub use outcome::{Outcome, PluginFailure, RefusalKind};
 pub use plugin::LoadedPlugin;
 pub use rejection::Rejection;
 pub use runtime::{Admitted, PluginRuntime, PluginsConfig, RuntimeError, hash_of};
+pub use sampler::StackSampler;
 pub use session::{
     chain::{ChainSession, Progress},
     generator::GeneratorSession,

@@ -23,9 +23,13 @@ use super::{
     outcome::{Outcome, PluginFailure, RefusalKind},
     params::ParamsSchema,
     rejection::Rejection,
+    screen::Screened,
     store::GuestState,
     v0_1::{self, Exports},
 };
+
+/// What the WASI of guests draws from that are given no seed: those that describe and judge.
+pub(super) const NO_SEED: u64 = 0;
 
 /// A plugin ready to be called. Clones share everything; sessions share nothing.
 #[derive(Clone)]
@@ -37,6 +41,7 @@ struct Shared {
     engine: Arc<EngineRoom>,
     limits: Arc<PluginLimits>,
     pre: InstancePre<GuestState>,
+    uses_wasi: bool,
     exports: Exports,
     description: PluginDescription,
     schema: ParamsSchema,
@@ -59,7 +64,7 @@ impl LoadedPlugin {
         linker: &Linker<GuestState>,
         limits: Arc<PluginLimits>,
         component: &Component,
-        world: World,
+        Screened { world, uses_wasi }: Screened,
         hash: &str,
     ) -> Result<Self, PluginFailure> {
         let name = unnamed(hash);
@@ -69,7 +74,8 @@ impl LoadedPlugin {
         };
         let pre = linker.instantiate_pre(component).map_err(other_types)?;
         let exports = Exports::find(&pre, world).map_err(other_types)?;
-        let mut guest = Guest::new(&engine.engine, &limits, name.clone(), &describe_context(&limits))?;
+        let seed = uses_wasi.then_some(NO_SEED);
+        let mut guest = Guest::new(&engine, &limits, name.clone(), &describe_context(&limits), seed)?;
         let plugin = guest
             .start(|store| {
                 let instance = pre.instantiate(&mut *store)?;
@@ -81,7 +87,7 @@ impl LoadedPlugin {
             .map_err(|failure| outside_of_a_job(failure, &limits))?;
         let (description, schema) = check_description(raw, &limits)
             .map_err(|rejection| name.failure("describe", Outcome::Rejected(rejection)))?;
-        let shared = Shared { engine, limits, pre, exports, description, schema, hash: hash.to_owned() };
+        let shared = Shared { engine, limits, pre, uses_wasi, exports, description, schema, hash: hash.to_owned() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -117,9 +123,10 @@ impl LoadedPlugin {
     /// What the plugin says of itself when it is asked several times in one guest, unchecked but for the account.
     pub(super) fn describe_repeatedly(&self, times: usize) -> Result<(Vec<RawDescription>, Usage), PluginFailure> {
         let world = self.shared.description.world;
-        let (mut guest, plugin) = self.start(&describe_context(self.limits()), world, |exports, store, instance| {
-            Some(exports.load_plugin(store, instance))
-        })?;
+        let (mut guest, plugin) =
+            self.start(&describe_context(self.limits()), NO_SEED, world, |exports, store, instance| {
+                Some(exports.load_plugin(store, instance))
+            })?;
         let mut said = Vec::with_capacity(times);
         for _ in 0..times {
             said.push(guest.call("describe", 0, |store| v0_1::describe(&plugin, store, world))?);
@@ -136,14 +143,22 @@ impl LoadedPlugin {
         &self.shared.limits
     }
 
-    /// A fresh guest with the functions that `load` finds in it.
+    /// Whether it is of the second tier and sees a virtual WASI.
+    #[must_use]
+    pub fn uses_wasi(&self) -> bool {
+        self.shared.uses_wasi
+    }
+
+    /// A fresh guest with the functions that `load` finds in it; `seed` is what its WASI draws from, where it has one.
     pub(super) fn start<E>(
         &self,
         context: &CallContext,
+        seed: u64,
         world: World,
         load: impl FnOnce(&Exports, &mut Store<GuestState>, &Instance) -> Option<wasmtime::Result<E>>,
     ) -> Result<(Guest, E), PluginFailure> {
-        let mut guest = Guest::new(&self.shared.engine.engine, self.limits(), self.name(), context)?;
+        let seed = self.shared.uses_wasi.then_some(seed);
+        let mut guest = Guest::new(&self.shared.engine, self.limits(), self.name(), context, seed)?;
         let found = guest.start(|store| {
             let instance = self.shared.pre.instantiate(&mut *store)?;
             load(&self.shared.exports, store, &instance).transpose()

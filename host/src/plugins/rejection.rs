@@ -158,7 +158,7 @@ impl Rejection {
             Self::Invalid { .. } => "Rebuild it with `wasm32-unknown-unknown` and check it with `wasm-tools validate`.",
             Self::PastLimit { .. } => "Split or simplify the code, or ask the operator to raise the named limit.",
             Self::ForeignImport { .. } => {
-                "Build for `wasm32-unknown-unknown` with the SDK; the only import offered is `paddock:plugin/log@0.1.0`."
+                "Build for `wasm32-unknown-unknown` with the SDK, or with WASI stubbed; the only import offered is `paddock:plugin/log@0.1.0`, and a virtual WASI 0.2 where the operator sets `plugins.wasi`."
             }
             Self::OtherWorld { .. } | Self::OtherTypes { .. } => {
                 "Build against wit/paddock-plugin.wit and export the world calibrator, generator or constraint."

@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 
-use crate::domain::plugin::{PluginDescription, World};
+use crate::domain::plugin::PluginDescription;
 
 use super::{
     cache::CodeCache,
@@ -19,8 +19,10 @@ use super::{
     outcome::{Outcome, PluginFailure},
     plugin::{LoadedPlugin, unnamed},
     probe::Probe,
-    screen::screen,
+    sampler::StackSampler,
+    screen::{Screened, screen},
     store::{GuestState, new_linker},
+    wasi::new_wasi_linker,
 };
 
 /// What the room needs from outside.
@@ -77,6 +79,7 @@ pub struct PluginRuntime {
 struct Shared {
     engine: Arc<EngineRoom>,
     linker: Linker<GuestState>,
+    wasi_linker: Linker<GuestState>,
     limits: Arc<PluginLimits>,
     queue: CompileQueue,
     cache: CodeCache,
@@ -98,8 +101,21 @@ impl PluginRuntime {
     /// # Errors
     /// What does not work; the process had better not start.
     pub fn new(config: PluginsConfig) -> Result<Self, RuntimeError> {
-        let engine = Arc::new(EngineRoom::open().map_err(|error| engine_error(&error))?);
+        Self::in_room(EngineRoom::open().map_err(|error| engine_error(&error))?, config)
+    }
+
+    /// As [`Self::new`], with a sampler that looks at every guest once per millisecond.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn sampling(config: PluginsConfig, sampler: Arc<StackSampler>) -> Result<Self, RuntimeError> {
+        Self::in_room(EngineRoom::sampling(sampler).map_err(|error| engine_error(&error))?, config)
+    }
+
+    fn in_room(engine: EngineRoom, config: PluginsConfig) -> Result<Self, RuntimeError> {
+        let engine = Arc::new(engine);
         let linker = new_linker(&engine.engine).map_err(|error| engine_error(&error))?;
+        let wasi_linker = new_wasi_linker(&engine.engine).map_err(|error| engine_error(&error))?;
         let PluginsConfig { cache_dir, mac_key, compiler, limits } = config;
         let cache = CodeCache::open(cache_dir.clone(), mac_key, &engine.engine, limits.cache_bytes_max)
             .map_err(|cause| RuntimeError::Cache { directory: cache_dir.clone(), cause })?;
@@ -107,6 +123,7 @@ impl PluginRuntime {
         let shared = Shared {
             engine,
             linker,
+            wasi_linker,
             limits: Arc::new(limits),
             queue: CompileQueue::new(compiler),
             cache,
@@ -178,15 +195,16 @@ impl PluginRuntime {
     fn bring_up(&self, hash: &str, wasm: &[u8]) -> Result<(LoadedPlugin, f64), PluginFailure> {
         let shared = &self.shared;
         let rejected = |rejection| unnamed(hash).failure("upload", Outcome::Rejected(rejection));
-        let world = screen(wasm, &shared.limits).map_err(rejected)?;
+        let screened = screen(wasm, &shared.limits).map_err(rejected)?;
         let (component, compile_ms) = self.compiled(hash, wasm)?;
-        let plugin = self.described(&component, world, hash)?;
+        let plugin = self.described(&component, screened, hash)?;
         Ok((plugin, compile_ms))
     }
 
-    fn described(&self, component: &Component, world: World, hash: &str) -> Result<LoadedPlugin, PluginFailure> {
-        let Shared { engine, linker, limits, .. } = &*self.shared;
-        LoadedPlugin::describe(Arc::clone(engine), linker, Arc::clone(limits), component, world, hash)
+    fn described(&self, component: &Component, screened: Screened, hash: &str) -> Result<LoadedPlugin, PluginFailure> {
+        let Shared { engine, linker, wasi_linker, limits, .. } = &*self.shared;
+        let linker = if screened.uses_wasi { wasi_linker } else { linker };
+        LoadedPlugin::describe(Arc::clone(engine), linker, Arc::clone(limits), component, screened, hash)
     }
 
     /// The compiled component and the milliseconds that compiling took.

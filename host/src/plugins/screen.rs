@@ -8,7 +8,7 @@ use wasmparser::{
 
 use crate::domain::plugin::World;
 
-use super::{code_shape::check_function, limits::PluginLimits, log::clean_text, rejection::Rejection};
+use super::{code_shape::check_function, limits::PluginLimits, log::clean_text, rejection::Rejection, wasi};
 
 const LOG_INTERFACE: &str = "paddock:plugin/log@0.1.0";
 const TYPES_INTERFACE: &str = "paddock:plugin/types@0.1.0";
@@ -22,11 +22,20 @@ const WORLD_INTERFACES: [(World, &str); 3] = [
 /// Longest name or message of a component that is shown, in bytes.
 const SHOWN_BYTES: usize = 300;
 
-/// Checks `bytes` and says which world they target.
+/// What screening finds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screened {
+    /// The world that the component targets.
+    pub world: World,
+    /// Whether it imports WASI, which makes it one of the second tier.
+    pub uses_wasi: bool,
+}
+
+/// Checks `bytes` and says which world they target, and which tier they need.
 ///
 /// # Errors
 /// Why they are not a plugin; the first reason that is found.
-pub fn screen(bytes: &[u8], limits: &PluginLimits) -> Result<World, Rejection> {
+pub fn screen(bytes: &[u8], limits: &PluginLimits) -> Result<Screened, Rejection> {
     check_size(bytes, limits)?;
     check_format(bytes)?;
     let mut walk = Walk::new(limits);
@@ -52,7 +61,7 @@ pub fn screen(bytes: &[u8], limits: &PluginLimits) -> Result<World, Rejection> {
         return Err(Rejection::Truncated { offset: bytes.len() as u64, inside: "the component".to_owned() });
     };
     walk.check_imports(&types.as_ref())?;
-    walk.world()
+    Ok(Screened { world: walk.world()?, uses_wasi: walk.imports.iter().any(|name| name.starts_with("wasi:")) })
 }
 
 fn check_size(bytes: &[u8], limits: &PluginLimits) -> Result<(), Rejection> {
@@ -171,14 +180,14 @@ impl<'a, 'l> Walk<'a, 'l> {
         check_function(body, self.functions, self.limits)?.map_err(|error| invalid(&error))
     }
 
-    /// Refuses every import but the log, and the types that come without code.
+    /// Refuses every import but the log, the types that come without code, and WASI where the operator lets it in.
     fn check_imports(&self, types: &TypesRef<'_>) -> Result<(), Rejection> {
         for &name in &self.imports {
             let functions = functions_of(types, name);
             let is_offered = match name {
                 LOG_INTERFACE => functions.as_ref().is_some_and(|found| found.iter().all(|function| function == "log")),
                 TYPES_INTERFACE => functions.as_ref().is_some_and(Vec::is_empty),
-                _ => false,
+                _ => self.limits.wasi && wasi::is_offered(name),
             };
             if !is_offered {
                 return Err(Rejection::ForeignImport { name: foreign_name(name, functions.as_deref()) });

@@ -1,18 +1,21 @@
 //! What belongs to one running guest on the host's side: its memory account, its interrupt and its log; and the linker that
 //! offers the only import there is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{
     Engine, ResourceLimiter, Store, StoreContextMut, UpdateDeadline,
-    component::{ComponentType, Lift, Linker, WasmStr},
+    component::{ComponentType, Lift, Linker, ResourceTableError, WasmStr},
 };
+use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::domain::interrupt::{Interrupt, StopReason};
 
 use super::{
     limits::PluginLimits,
-    log::{GuestLogLevel, LogGate, clean_text},
+    log::{GuestLogLevel, LogGate, SharedLog, clean_text},
+    sampler::StackSampler,
+    wasi::VirtualWasi,
 };
 
 /// Fuel for one logged line beside one unit per byte: taking the call and checking the text is work that the guest's
@@ -24,7 +27,30 @@ pub struct GuestState {
     /// What it has of memory and tables.
     pub account: MemoryAccount,
     interrupt: Arc<Interrupt>,
-    log: LogGate,
+    log: SharedLog,
+    wasi: Option<Box<VirtualWasi>>,
+    sampler: Option<Arc<StackSampler>>,
+}
+
+impl GuestState {
+    /// Gives the guest its WASI. Guests of the default tier have none, and no import that could ask for it.
+    pub fn give_wasi(&mut self, seed: u64, limits: &PluginLimits) {
+        self.wasi = Some(Box::new(VirtualWasi::new(seed, &self.log, limits)));
+    }
+}
+
+impl GuestState {
+    /// Lets a sampler look at the guest with every tick.
+    pub fn watch(&mut self, sampler: Option<Arc<StackSampler>>) {
+        self.sampler = sampler;
+    }
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let log = &self.log;
+        self.wasi.get_or_insert_with(|| Box::new(VirtualWasi::new(0, log, &PluginLimits::default()))).view()
+    }
 }
 
 /// The guest was told to stop.
@@ -87,7 +113,8 @@ impl MemoryAccount {
     /// The limit on a count that the engine says was crossed. The engine enforces these itself and has no type for it.
     pub fn past_count(&self, error: &wasmtime::Error) -> Option<PastMemory> {
         let message = error.root_cause().to_string();
-        if message.ends_with("store handle limit exceeded") {
+        let is_table_full = error.is::<ResourceTableError>();
+        if is_table_full || message.ends_with("store handle limit exceeded") {
             let wanted = self.handles_max + 1;
             return Some(PastMemory { wanted, limit: self.handles_max, unit: "handles", name: "handles_max" });
         }
@@ -167,15 +194,22 @@ pub fn new_store(
     log: LogGate,
     fuel: u64,
 ) -> wasmtime::Result<Store<GuestState>> {
-    let mut store = Store::new(engine, GuestState { account: MemoryAccount::new(limits), interrupt, log });
+    let log = Arc::new(Mutex::new(log));
+    let account = MemoryAccount::new(limits);
+    let mut store = Store::new(engine, GuestState { account, interrupt, log, wasi: None, sampler: None });
     store.limiter(|state| &mut state.account);
     store.set_fuel(fuel)?;
     store.set_hostcall_fuel(limits.transfer_bytes_max);
     store.set_max_component_handles(limits.handles_max);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|context| match context.data().interrupt.reason() {
-        None => Ok(UpdateDeadline::Continue(1)),
-        Some(reason) => Err(Stopped(reason).into()),
+    store.epoch_deadline_callback(|context| {
+        if let Some(sampler) = context.data().sampler.clone() {
+            sampler.look(&context);
+        }
+        match context.data().interrupt.reason() {
+            None => Ok(UpdateDeadline::Continue(1)),
+            Some(reason) => Err(Stopped(reason).into()),
+        }
     });
     Ok(store)
 }
@@ -220,14 +254,16 @@ pub fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
 /// Copies no more than the line may have, and takes fuel for the whole text: otherwise a loop that logs a megabyte would
 /// cost the host far more than the guest's fuel says.
 fn log_line(mut store: StoreContextMut<'_, GuestState>, (level, message): (Level, WasmStr)) -> wasmtime::Result<()> {
-    let line_bytes_max = store.data().log.line_bytes_max();
+    let log = Arc::clone(&store.data().log);
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    let line_bytes_max = log.line_bytes_max();
     let (text_bytes, line) = {
         let text = message.to_str(&store)?;
         (text.len() as u64, clean_text(&text, line_bytes_max).into_owned())
     };
     let fuel = store.get_fuel()?.saturating_sub(text_bytes + FUEL_PER_LOG_LINE);
     store.set_fuel(fuel)?;
-    store.data_mut().log.line(level.into(), &line);
+    log.line(level.into(), &line);
     Ok(())
 }
 

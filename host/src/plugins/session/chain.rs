@@ -77,8 +77,9 @@ impl LoadedPlugin {
         let params = self.params_json(FUNCTION, params)?;
         let track_types = convert::track_types(history);
         let input = convert::history(history, &track_types).map_err(|what| self.too_large(FUNCTION, what))?;
-        let (mut guest, exports) = self
-            .start(context, World::Calibrator, |exports, store, instance| exports.load_calibration(store, instance))?;
+        let (mut guest, exports) = self.start(context, seed, World::Calibrator, |exports, store, instance| {
+            exports.load_calibration(store, instance)
+        })?;
         let copied_bytes = history_bytes(history) + params.len();
         let chain = guest.ask(FUNCTION, copied_bytes, |store| {
             let opened = exports.chain().call_open(store, input, &params, seed, chain_index)?;
@@ -104,8 +105,9 @@ impl LoadedPlugin {
         let params = self.params_json(FUNCTION, params)?;
         let track_types = convert::track_types(history);
         let input = convert::history(history, &track_types).map_err(|what| self.too_large(FUNCTION, what))?;
-        let (mut guest, exports) = self
-            .start(context, World::Calibrator, |exports, store, instance| exports.load_calibration(store, instance))?;
+        let (mut guest, exports) = self.start(context, seed, World::Calibrator, |exports, store, instance| {
+            exports.load_calibration(store, instance)
+        })?;
         let copied_bytes = history_bytes(history) + params.len() + checkpoint.len();
         let chain = guest.ask(FUNCTION, copied_bytes, |store| {
             let restored = exports.chain().call_restore(store, input, &params, seed, chain_index, checkpoint)?;

@@ -55,8 +55,9 @@ impl LoadedPlugin {
         let model = convert::model(posterior, &layout).map_err(|what| self.too_large(FUNCTION, what))?;
         let indices = convert::RaceIndices::of(race);
         let input = convert::race(race, &indices);
-        let (mut guest, exports) =
-            self.start(context, World::Generator, |exports, store, instance| exports.load_generation(store, instance))?;
+        let (mut guest, exports) = self.start(context, seed, World::Generator, |exports, store, instance| {
+            exports.load_generation(store, instance)
+        })?;
         let copied_bytes = size_of_val(posterior.values.as_slice()) + race_bytes(race) + params.len();
         let generator = guest.ask(FUNCTION, copied_bytes, |store| {
             let opened = exports.generator().call_open(store, model, input, &params, seed)?;

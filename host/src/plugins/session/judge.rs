@@ -14,7 +14,7 @@ use crate::{
         call::{CallContext, Guest},
         check::check_verdicts,
         outcome::{PluginFailure, RefusalKind},
-        plugin::LoadedPlugin,
+        plugin::{LoadedPlugin, NO_SEED},
         v0_1::{
             bindings::{exports::paddock::plugin::judgement, paddock::plugin::types},
             convert,
@@ -75,8 +75,9 @@ impl LoadedPlugin {
         let params = self.params_json(FUNCTION, params)?;
         let indices = convert::RaceIndices::of(race);
         let input = convert::race(race, &indices);
-        let (mut guest, exports) =
-            self.start(context, World::Constraint, |exports, store, instance| exports.load_judgement(store, instance))?;
+        let (mut guest, exports) = self.start(context, NO_SEED, World::Constraint, |exports, store, instance| {
+            exports.load_judgement(store, instance)
+        })?;
         let judge = guest.ask(FUNCTION, race_bytes(race) + params.len(), |store| {
             let opened = exports.scenario_judge().call_open(store, input, &params)?;
             Ok(convert::answer(opened, |judge| judge))
@@ -108,8 +109,9 @@ impl LoadedPlugin {
             start: &slate.start,
             salary_cap_usd: slate.salary_cap_usd,
         };
-        let (mut guest, exports) =
-            self.start(context, World::Constraint, |exports, store, instance| exports.load_judgement(store, instance))?;
+        let (mut guest, exports) = self.start(context, NO_SEED, World::Constraint, |exports, store, instance| {
+            exports.load_judgement(store, instance)
+        })?;
         let judge = guest.ask(FUNCTION, slate_bytes(slate) + params.len(), |store| {
             let opened = exports.lineup_judge().call_open(store, input, &params)?;
             Ok(convert::answer(opened, |judge| judge))
