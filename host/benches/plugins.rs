@@ -4,6 +4,7 @@
 use std::{fmt, fs, path::Path, sync::Arc};
 
 use divan::{Bencher, black_box};
+use hostile::fixture;
 use paddock::{
     domain::{
         interrupt::Interrupt,
@@ -15,10 +16,6 @@ use paddock::{
 };
 use serde_json::Map;
 use tempfile::TempDir;
-
-#[expect(dead_code, reason = "the tests use all of it, the benchmarks the honest constraint only")]
-#[path = "../../tests/plugins/fixture.rs"]
-mod fixture;
 
 /// Entries of a full field.
 const ENTRIES: u16 = 40;

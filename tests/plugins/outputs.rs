@@ -23,24 +23,6 @@ fn judged(body: &str, items: &str) -> PluginFailure {
 }
 
 #[test]
-fn a_verdict_without_a_reason_is_bad_output() {
-    let list = ok_list(&format!("(i32.const {LISTS})"), "(i32.const 4)");
-    let failure = judged(&list, &data(&[0, 1, 2, 3]));
-    assert_eq!(failure.function, "scenario-judge.judge");
-    let (place, found, _) = bad_output(failure);
-    assert_eq!((place.as_str(), found.as_str()), ("verdicts[3]", "3"));
-}
-
-#[test]
-fn too_few_and_too_many_verdicts_are_bad_output() {
-    for length in [3, 5] {
-        let list = ok_list(&format!("(i32.const {LISTS})"), &format!("(i32.const {length})"));
-        let (place, found, expected) = bad_output(judged(&list, ""));
-        assert_eq!((place.as_str(), found, expected.as_str()), ("length of verdicts", length.to_string(), "4"));
-    }
-}
-
-#[test]
 fn a_length_past_the_guest_s_memory_is_bad_output() {
     for (pointer, length) in [("65536", "2000000000"), ("-1", "4"), ("65536", "-1")] {
         let list = ok_list(&format!("(i32.const {pointer})"), &format!("(i32.const {length})"));
@@ -254,4 +236,17 @@ fn a_checkpoint_at_the_limit_passes_and_one_byte_more_does_not() {
     };
     assert_eq!(taken(100).unwrap().len(), 100);
     assert_eq!(bad_output(taken(101).unwrap_err()).0, "length of checkpoint");
+}
+
+#[test]
+fn the_draws_of_a_chain_are_limited_in_all() {
+    let taken_twice = |limit| {
+        let room = Room::with(PluginLimits { chain_draw_bytes_max: limit, ..PluginLimits::default() });
+        let fixture = Fixture::calibrator().with("take-draws", draws(1, &[1.0, 2.0]));
+        let mut session = chain(&room, &fixture).unwrap();
+        session.step(1).and_then(|_| session.take_draws()).unwrap();
+        session.step(1).and_then(|_| session.take_draws())
+    };
+    assert_eq!(taken_twice(32).unwrap(), [1.0, 2.0]);
+    assert_eq!(bad_output(taken_twice(31).unwrap_err()).1, "32");
 }

@@ -12,9 +12,21 @@ const MAGIC: &[u8; 8] = b"pdkchn01";
 #[error("the chain's checkpoint is not readable: {0}")]
 pub struct InvalidChainState(&'static str);
 
+/// How far a chain is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainPlace {
+    /// Iterations done, warm-up included.
+    pub iterations_done: u32,
+    /// Iterations of the whole chain.
+    pub iterations_total: u32,
+}
+
 /// The part of a checkpoint that is neither the guest's nor draws.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ChainCost {
+    /// Where the chain stands, so that a guest cannot go on from elsewhere; earlier checkpoints do not say.
+    #[serde(default)]
+    pub place: Option<ChainPlace>,
     /// What the guest has cost up to here, over all attempts that led here.
     pub usage: Usage,
     /// Wall time up to here in milliseconds, likewise.
@@ -91,7 +103,8 @@ mod tests {
 
     fn state() -> ChainState {
         let usage = Usage { fuel: 7, cpu_ms: 1.5, memory_peak_bytes: 9, calls: 2, copied_bytes: 3 };
-        let cost = ChainCost { usage, wall_ms: 12.25 };
+        let place = Some(ChainPlace { iterations_done: 5, iterations_total: 9 });
+        let cost = ChainCost { place, usage, wall_ms: 12.25 };
         ChainState { cost, guest: vec![1, 2, 3], draws: vec![0.1, -0.0, f64::MAX, 1e-300] }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    chain_state::{ChainCost, ChainState, doubles_to_bytes},
+    chain_state::{ChainCost, ChainPlace, ChainState, doubles_to_bytes},
     outputs::{ChainDone, Done, cost},
     pinned::{FitPlan, PinnedPlugin},
     task::{GuestLines, Task},
@@ -54,6 +54,8 @@ struct ChainRun<'a> {
     state: ChainState,
     /// Cost of earlier attempts.
     before: ChainCost,
+    /// Where the chain stands since the last step.
+    place: Option<ChainPlace>,
     step_iterations: u32,
     checkpointed: Instant,
     checkpoint_pause: Duration,
@@ -75,7 +77,10 @@ impl<'a> ChainRun<'a> {
             (opened(&call)?, ChainState::default())
         } else {
             match loaded.restore_chain(&call, history, &plugin.params, plan.seed, chain, &saved.guest) {
-                Ok(session) => {
+                Ok(mut session) => {
+                    if let Some(place) = saved.cost.place {
+                        session.resume_at(place.iterations_done, place.iterations_total, saved.draws.len());
+                    }
                     task.context.log(LogLevel::Info, &format!("chain {chain} goes on from its checkpoint"));
                     (session, saved)
                 }
@@ -92,6 +97,7 @@ impl<'a> ChainRun<'a> {
             session,
             lines,
             before: state.cost,
+            place: state.cost.place,
             state,
             step_iterations: FIRST_STEP_ITERATIONS,
             checkpointed: Instant::now(),
@@ -106,6 +112,10 @@ impl<'a> ChainRun<'a> {
             self.lines.flush(self.task.context);
             let progress = stepped?;
             self.state.draws.extend(self.session.take_draws()?);
+            self.place = Some(ChainPlace {
+                iterations_done: progress.iterations_done,
+                iterations_total: progress.iterations_total,
+            });
             let phase = if progress.is_warming_up { "warm-up" } else { "sampling" };
             let note = format!("{phase}, iteration {} of {}", progress.iterations_done, progress.iterations_total);
             let share = f64::from(progress.iterations_done) / f64::from(progress.iterations_total.max(1));
@@ -137,7 +147,7 @@ impl<'a> ChainRun<'a> {
     fn cost(&self) -> ChainCost {
         let mut usage: Usage = self.before.usage;
         usage.add(&self.session.usage());
-        ChainCost { usage, wall_ms: self.before.wall_ms + self.task.wall_ms() }
+        ChainCost { place: self.place, usage, wall_ms: self.before.wall_ms + self.task.wall_ms() }
     }
 
     fn finish(self, progress: &Progress) -> Result<Done<ChainDone>, TaskFailure> {

@@ -25,6 +25,9 @@ pub struct PluginLimits {
     /// Product of a function's locals and its loops. Each loop may need a phi for each local, which is what makes a tiny
     /// compile bomb expensive.
     pub locals_times_loops_max: u64,
+    /// Sections of a component but those with code, data and what means nothing, in bytes: each type, import, export and alias in
+    /// them costs some hundred bytes of memory to check.
+    pub structure_bytes_max: usize,
     /// Data segments over all core modules of a component.
     pub data_segments_max: usize,
 
@@ -80,6 +83,8 @@ pub struct PluginLimits {
     pub posterior_parameters_max: usize,
     /// Iterations of one chain, warm-up included.
     pub chain_iterations_max: u32,
+    /// Draws of one chain in all, in bytes; the host keeps them in memory until the chain is done.
+    pub chain_draw_bytes_max: usize,
     /// Size of a chain's checkpoint, in bytes.
     pub checkpoint_bytes_max: usize,
     /// Scenarios that a generator is asked for in one call; more are asked for in several calls.
@@ -113,6 +118,7 @@ impl Default for PluginLimits {
             block_depth_max: 1_024,
             loop_depth_max: 64,
             locals_times_loops_max: 1_000_000,
+            structure_bytes_max: 4 * MIB,
             data_segments_max: 10_000,
             wasi: false,
             compile_wall_s: 60,
@@ -137,6 +143,7 @@ impl Default for PluginLimits {
             posterior_columns_max: 100_000,
             posterior_parameters_max: 1_000,
             chain_iterations_max: 1_000_000,
+            chain_draw_bytes_max: 64 * MIB,
             checkpoint_bytes_max: 16 * MIB,
             generate_block_scenarios: 4_096,
             judge_block_scenarios: 1_024,

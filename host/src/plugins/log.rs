@@ -79,6 +79,12 @@ impl LogGate {
         self.sink.line(level, &clean_text(message, self.line_bytes_max));
     }
 
+    /// Whether the next line is passed on.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.lines_left > 0
+    }
+
     /// Length at which lines are cut, in bytes.
     #[must_use]
     pub const fn line_bytes_max(&self) -> usize {

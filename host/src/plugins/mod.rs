@@ -12,6 +12,9 @@ mod compile;
 mod conformance;
 mod describe;
 mod engine;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod interfaces;
 mod limits;
 mod log;
 mod outcome;
@@ -32,6 +35,7 @@ pub use compile::{COMPILE_SUBCOMMAND, compile_child_main};
 pub use conformance::{
     CheckName, CheckReport, CheckVerdict, ConformanceLimits, ConformanceOptions, ConformanceReport, Inputs,
 };
+pub use interfaces::{Interfaces, interfaces_of};
 pub use limits::PluginLimits;
 pub use log::{GuestLog, GuestLogLevel, NoLog};
 pub use outcome::{Outcome, PluginFailure, RefusalKind};

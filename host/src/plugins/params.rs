@@ -13,7 +13,9 @@ const NODES_MAX: usize = 20_000;
 const DEPTH_MAX: usize = 64;
 /// Faults of one parameter object that are told at once.
 const FAULTS_SHOWN: usize = 5;
-/// Size of a compiled pattern, in bytes.
+/// Patterns of a schema: as many as a person writes.
+const PATTERNS_MAX: usize = 64;
+/// Size of a compiled pattern, in bytes. All patterns of a schema together stay below a plugin's own memory.
 const PATTERN_BYTES: usize = 1 << 20;
 
 /// A schema that is not taken.
@@ -53,7 +55,7 @@ impl ParamsSchema {
         if value.get("properties").is_some_and(|properties| !properties.is_object()) {
             return Err(fault("`properties` that is no object", "an object of schemas"));
         }
-        Walk { root: &value, nodes: 0 }.visit(&value, 0)?;
+        Walk { root: &value, nodes: 0, patterns: 0 }.visit(&value, 0)?;
         let validator = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES))
@@ -140,6 +142,7 @@ fn fault(found: &str, expected: &str) -> SchemaFault {
 struct Walk<'a> {
     root: &'a Value,
     nodes: usize,
+    patterns: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -170,8 +173,24 @@ impl<'a> Walk<'a> {
                 "$dynamicRef" | "$recursiveRef" | "$id" | "$anchor" | "$dynamicAnchor" | "$vocabulary",
                 Value::String(_),
             ) => Err(fault(key, "a schema without its own base, anchors or vocabularies")),
+            ("pattern", Value::String(_)) => self.count_patterns(1),
+            ("patternProperties", Value::Object(members)) => {
+                self.count_patterns(members.len())?;
+                self.visit(member, depth + 1)
+            }
             _ => self.visit(member, depth + 1),
         }
+    }
+
+    fn count_patterns(&mut self, patterns: usize) -> Result<(), SchemaFault> {
+        self.patterns += patterns;
+        if self.patterns <= PATTERNS_MAX {
+            return Ok(());
+        }
+        Err(fault(
+            &format!("more than {PATTERNS_MAX} patterns"),
+            &format!("at most {PATTERNS_MAX} patterns, references resolved"),
+        ))
     }
 }
 
@@ -239,6 +258,18 @@ mod tests {
         for schema in refused {
             assert!(parse(&schema).is_err(), "{schema}");
         }
+    }
+
+    #[test]
+    fn patterns_are_limited_in_number_wherever_they_are() {
+        let with_patterns = |properties: usize, keys: usize| {
+            let properties: Map<_, _> =
+                (0..properties).map(|index| (format!("p{index}"), json!({"pattern": "^a"}))).collect();
+            let keys: Map<_, _> = (0..keys).map(|index| (format!("^{index}"), json!({}))).collect();
+            parse(&json!({"type": "object", "properties": properties, "patternProperties": keys}))
+        };
+        assert!(with_patterns(60, 4).is_ok());
+        assert!(with_patterns(60, 5).unwrap_err().found.contains("64 patterns"));
     }
 
     #[test]

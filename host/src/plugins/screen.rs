@@ -127,16 +127,27 @@ struct Walk<'a, 'l> {
     modules: usize,
     functions: usize,
     data_segments: usize,
+    structure_bytes: usize,
     imports: Vec<&'a str>,
     exports: Vec<&'a str>,
 }
 
 impl<'a, 'l> Walk<'a, 'l> {
     const fn new(limits: &'l PluginLimits) -> Self {
-        Self { limits, depth: 0, modules: 0, functions: 0, data_segments: 0, imports: Vec::new(), exports: Vec::new() }
+        Self {
+            limits,
+            depth: 0,
+            modules: 0,
+            functions: 0,
+            data_segments: 0,
+            structure_bytes: 0,
+            imports: Vec::new(),
+            exports: Vec::new(),
+        }
     }
 
     fn look_at(&mut self, payload: &Payload<'a>) -> Result<(), Rejection> {
+        self.structure(payload)?;
         match payload {
             Payload::Version { encoding, .. } => self.enter(*encoding),
             Payload::End(_) => {
@@ -163,6 +174,28 @@ impl<'a, 'l> Walk<'a, 'l> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Counts the bytes of a section that is neither code nor data, before anything is made of them.
+    fn structure(&mut self, payload: &Payload<'a>) -> Result<(), Rejection> {
+        let is_bulk = matches!(
+            payload,
+            Payload::CodeSectionStart { .. }
+                | Payload::DataSection(_)
+                | Payload::CustomSection(_)
+                | Payload::ModuleSection { .. }
+                | Payload::ComponentSection { .. }
+        );
+        if let Some((_, range)) = payload.as_section().filter(|_| !is_bulk) {
+            self.structure_bytes += range.len();
+        }
+        let limit = self.limits.structure_bytes_max;
+        within(
+            "the size of its types, imports, exports and the like in bytes",
+            self.structure_bytes,
+            limit,
+            "structure_bytes_max",
+        )
     }
 
     fn enter(&mut self, encoding: Encoding) -> Result<(), Rejection> {

@@ -256,10 +256,12 @@ pub fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
 fn log_line(mut store: StoreContextMut<'_, GuestState>, (level, message): (Level, WasmStr)) -> wasmtime::Result<()> {
     let log = Arc::clone(&store.data().log);
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-    let line_bytes_max = log.line_bytes_max();
+    let (is_kept, line_bytes_max) = (log.is_open(), log.line_bytes_max());
     let (text_bytes, line) = {
         let text = message.to_str(&store)?;
-        (text.len() as u64, clean_text(&text, line_bytes_max).into_owned())
+        // A line that will be dropped is not worth cleaning: a guest may log millions.
+        let line = is_kept.then(|| clean_text(&text, line_bytes_max).into_owned());
+        (text.len() as u64, line.unwrap_or_default())
     };
     let fuel = store.get_fuel()?.saturating_sub(text_bytes + FUEL_PER_LOG_LINE);
     store.set_fuel(fuel)?;

@@ -57,6 +57,8 @@ pub struct ChainSession {
     clock: ChainClock,
     /// Draws that the guest can have ready at most: one per iteration since the last hand-over.
     draws_ready_max: u32,
+    /// Values of all draws of the chain so far.
+    values: usize,
     limits: Arc<PluginLimits>,
 }
 
@@ -140,7 +142,7 @@ impl ChainSession {
             ChainStart::Restored => (None, limits.chain_iterations_max),
         };
         let clock = ChainClock { done, total: None };
-        Ok(Self { guest, exports, chain, layout, columns, clock, draws_ready_max, limits })
+        Ok(Self { guest, exports, chain, layout, columns, clock, draws_ready_max, values: 0, limits })
     }
 
     /// The blocks of a draw in order, checked: names unique, sizes in range.
@@ -179,16 +181,26 @@ impl ChainSession {
         })
     }
 
+    /// Says where a restored chain stood when its checkpoint was taken, and how many values its draws had until then: its next
+    /// step has to go on from there.
+    pub const fn resume_at(&mut self, iterations_done: u32, iterations_total: u32, values: usize) {
+        self.clock = ChainClock { done: Some(iterations_done), total: Some(iterations_total) };
+        self.values = values;
+    }
+
     /// The draws since the last call, shape `[draws][columns]`, finite.
     ///
     /// # Errors
-    /// How it ended; more draws than iterations, another shape or a value that is not finite are bad output.
+    /// How it ended; more draws than iterations, another shape, a value that is not finite or more draws in all than the host
+    /// keeps of a chain are bad output.
     pub fn take_draws(&mut self) -> Result<Vec<f64>, PluginFailure> {
         const FUNCTION: &str = "chain.take-draws";
         let Self { guest, exports, chain, .. } = self;
         let found = guest.call(FUNCTION, 0, |store| exports.chain().call_take_draws(store, *chain))?;
         guest.received(size_of_val(found.values.as_slice()));
         let check = check_draws(found.draw_count, &found.values, self.columns, self.draws_ready_max);
+        self.values = self.values.saturating_add(found.values.len());
+        let check = check.and_then(|()| check_kept(self.values, &self.limits));
         guest.checked(FUNCTION, check)?;
         self.draws_ready_max = 0;
         Ok(found.values)
@@ -226,6 +238,14 @@ fn check_draws(count: u32, values: &[f64], columns: usize, ready_max: u32) -> Re
     }
     check_length("values", values.len(), (count as usize).saturating_mul(columns))?;
     check_finite("values", values, columns)
+}
+
+fn check_kept(values: usize, limits: &PluginLimits) -> Result<(), BadValue> {
+    let (bytes, most) = (values.saturating_mul(size_of::<f64>()), limits.chain_draw_bytes_max);
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(BadValue::new("draws in all, in bytes", bytes, format!("at most chain_draw_bytes_max = {most}")))
 }
 
 /// Size of a history in the guest, in bytes.

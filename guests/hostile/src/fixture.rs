@@ -1,4 +1,4 @@
-//! Makes small components for the tests: a core module in WebAssembly text, with the names that the canonical ABI gives to the
+//! Makes small components: a core module in WebAssembly text, with the names that the canonical ABI gives to the
 //! exports of a world, turned into a component by `wit-component`.
 //!
 //! A fixture is an honest plugin of its world; a test replaces one function's body with something hostile.
@@ -19,12 +19,18 @@ pub struct Fixture {
     pub restore: Option<String>,
     /// Bodies of the other functions, by their core name after the interface.
     pub methods: Vec<(&'static str, String)>,
+    /// Body of what drops the first resource; there is none where it is empty.
+    pub drop: String,
     /// More imports of the core module.
     pub imports: String,
+    /// WIT of the packages that they come from.
+    pub packages: Vec<&'static str>,
     /// More items of the core module.
     pub items: String,
     /// First memory, in pages.
     pub pages: u32,
+    /// Where what the host hands over goes; begins again at the start once it is full.
+    pub heap: std::ops::Range<u32>,
     text: Text,
 }
 
@@ -81,6 +87,9 @@ pub const CONSTRAINT: Says<'static> = Says {
 pub const MODEL_PLUGIN: Says<'static> =
     Says { reasons: &[], layout: Some("fixture-layout/1"), judges: false, ..CONSTRAINT };
 
+/// The posterior layout of the built-in calibrator and generator.
+const BUILT_IN_LAYOUT: &str = "attrition-plackett-luce/1";
+
 impl Fixture {
     /// A constraint that keeps everything.
     pub fn constraint() -> Self {
@@ -95,6 +104,11 @@ impl Fixture {
         fixture.methods =
             vec![("[method]scenario-judge.judge", keep_all(1)), ("[method]lineup-judge.judge", keep_all(1))];
         fixture
+    }
+
+    /// As [`Self::constraint`], with this name.
+    pub fn constraint_named(name: &str) -> Self {
+        Self::constraint_that_says(&Says { name, ..CONSTRAINT })
     }
 
     /// A generator whose scenarios are all the same: `generate` answers with what [`block`] put there.
@@ -122,7 +136,18 @@ impl Fixture {
         fixture
     }
 
-    fn new(world: &'static str, says: &Says<'_>) -> Self {
+    /// A calibrator with this name that is done after 100 iterations, however many a step asks for, without draws. It writes the
+    /// layout that the built-in generator reads.
+    pub fn calibrator_named(name: &str) -> Self {
+        let step = "(i32.add (global.get $done) (local.get 1))";
+        let capped = format!("(select (i32.const 100) {step} (i32.gt_u {step} (i32.const 100)))");
+        let mut fixture = Self::calibrator();
+        let named = Self::new("calibrator", &Says { name, layout: Some(BUILT_IN_LAYOUT), ..MODEL_PLUGIN });
+        (fixture.describe, fixture.text) = (named.describe, named.text);
+        fixture.with("chain.step", step_to(&capped, "(i32.const 100)"))
+    }
+
+    pub(crate) fn new(world: &'static str, says: &Says<'_>) -> Self {
         let mut text = Text::default();
         let fields = [says.name, says.version, says.summary, says.schema];
         for (field, address) in fields.into_iter().zip((DESCRIPTION..).step_by(8)) {
@@ -149,8 +174,20 @@ impl Fixture {
             DESCRIPTION + 52,
             if says.judges { 0x0101 } else { 0 },
         );
-        let (open, imports, items) = (String::new(), String::new(), String::new());
-        Self { world, describe, open, restore: None, methods: Vec::new(), imports, items, pages: 16, text }
+        Self {
+            world,
+            describe,
+            open: String::new(),
+            restore: None,
+            methods: Vec::new(),
+            drop: String::new(),
+            imports: String::new(),
+            packages: Vec::new(),
+            items: String::new(),
+            pages: 16,
+            heap: 524_288..1_000_000,
+            text,
+        }
     }
 
     /// Replaces the body of a function.
@@ -165,9 +202,14 @@ impl Fixture {
         self.build_in(&format!("world fixture {{ include paddock:plugin/{}@0.1.0; }}", self.world))
     }
 
+    /// The component's bytes, with these imports beside those of its world.
+    pub fn build_importing(&self, imports: &str) -> Vec<u8> {
+        self.build_in(&format!("world fixture {{ include paddock:plugin/{}@0.1.0; {imports} }}", self.world))
+    }
+
     /// The component's bytes for a world of its own that includes this fixture's.
     pub fn build_in(&self, world: &str) -> Vec<u8> {
-        componentize(&self.core_text(), &format!("package test:fixture;\n{world}"))
+        componentize_with(&self.core_text(), &format!("package test:fixture;\n{world}"), &self.packages)
     }
 
     fn core_text(&self) -> String {
@@ -185,14 +227,11 @@ impl Fixture {
             );
             writeln!(text, "{import}").unwrap();
         }
-        writeln!(text, r#"(import "paddock:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32))) {}"#, self.imports)
+        writeln!(text, r#"(import "paddock:plugin/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#).unwrap();
+        text.push_str(&self.imports);
+        let heap = allocator(&self.heap);
+        writeln!(text, r#"(memory (export "memory") {}) {heap} (global $done (mut i32) (i32.const 0))"#, self.pages)
             .unwrap();
-        writeln!(
-            text,
-            r#"(memory (export "memory") {}) {ALLOCATOR} (global $done (mut i32) (i32.const 0))"#,
-            self.pages
-        )
-        .unwrap();
         writeln!(text, "(data (i32.const {TEXTS}) \"{}\") {}", escaped(&self.text.bytes), self.items).unwrap();
         writeln!(text, r#"(func (export "paddock:plugin/plugin@0.1.0#describe") (result i32) {})"#, self.describe)
             .unwrap();
@@ -204,6 +243,10 @@ impl Fixture {
                 writeln!(text, r#"(func (export "{interface}#{name}") (param {params}) (result i32) {body})"#).unwrap();
             }
         }
+        if !self.drop.is_empty() {
+            let name = format!("{interface}#[dtor]{}", resources[0]);
+            writeln!(text, r#"(func (export "{name}") (param i32) {})"#, self.drop).unwrap();
+        }
         for (name, body) in &self.methods {
             let params = method_params(name);
             writeln!(text, r#"(func (export "{interface}#{name}") (param {params}) (result i32) {body})"#).unwrap();
@@ -214,8 +257,16 @@ impl Fixture {
 
 /// Turns a core module into a component of a world; the world's package may use the plugin contract.
 pub fn componentize(core_text: &str, package: &str) -> Vec<u8> {
+    componentize_with(core_text, package, &[])
+}
+
+/// As [`componentize`], with more packages that the world's may use.
+fn componentize_with(core_text: &str, package: &str, packages: &[&str]) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap();
+    resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")).unwrap();
+    for package in packages {
+        resolve.push_str("import.wit", package).unwrap();
+    }
     let package = resolve.push_str("fixture.wit", package).unwrap();
     let world = resolve.select_world(&[package], None).unwrap();
     let mut module = wat::parse_str(core_text).unwrap_or_else(|error| panic!("{error}\n{core_text}"));
@@ -223,17 +274,74 @@ pub fn componentize(core_text: &str, package: &str) -> Vec<u8> {
     ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
-/// A bump allocator that starts over at half of the first mebibyte: fixtures never need what they got before.
-const ALLOCATOR: &str = r#"
-(global $next (mut i32) (i32.const 524288))
-(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-  (local $at i32)
-  (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
-  (if (i32.gt_u (i32.add (local.get $at) (local.get 3)) (i32.const 1000000))
-    (then (local.set $at (i32.const 524288))))
-  (global.set $next (i32.add (local.get $at) (local.get 3)))
-  (local.get $at))
-"#;
+/// A bump allocator: fixtures never need what they got before.
+fn allocator(heap: &std::ops::Range<u32>) -> String {
+    let (start, end) = (heap.start, heap.end);
+    format!(
+        r#"(global $next (mut i32) (i32.const {start}))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+          (local $at i32)
+          (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+          (if (i32.gt_u (i32.add (local.get $at) (local.get 3)) (i32.const {end}))
+            (then (local.set $at (i32.const {start}))))
+          (global.set $next (i32.add (local.get $at) (local.get 3)))
+          (local.get $at))"#
+    )
+}
+
+/// A generator that reads what the built-in calibrator writes, and makes possible races of any size in which nothing happens: the
+/// entries finish in their order. Then it lies.
+pub struct Scenarios<'a> {
+    /// How many there are to be; an expression, the second parameter is the number that was asked for.
+    pub count: &'a str,
+    /// What is done to the block afterwards.
+    pub lie: &'a str,
+}
+
+impl Scenarios<'_> {
+    /// As many as were asked for, without a lie.
+    pub const HONEST: Self = Self { count: "(local.get 2)", lie: "" };
+    /// Address of the finish positions.
+    pub const FINISH: u32 = 8 << 20;
+    /// Address of every other column, all of them zeros.
+    pub const LAPS: u32 = 12 << 20;
+    /// Where the length of the race's starting order is among the arguments of `open`.
+    const ENTRIES: u32 = 60;
+
+    /// The generator under construction.
+    pub fn fixture(&self, name: &str) -> Fixture {
+        let mut fixture = Fixture::new("generator", &Says { name, layout: Some(BUILT_IN_LAYOUT), ..MODEL_PLUGIN });
+        fixture.pages = 256;
+        fixture.heap = 524_288..Self::FINISH;
+        fixture.items = "(global $entries (mut i32) (i32.const 0))".to_owned();
+        let entries = Self::ENTRIES;
+        let seen = format!("(global.set $entries (i32.load offset={entries} (local.get 0)))");
+        fixture.open = format!("{seen} {}", ok_handle("new"));
+        fixture.methods = vec![("[method]generator.generate", self.generate())];
+        fixture
+    }
+
+    fn generate(&self) -> String {
+        let Self { count, lie } = self;
+        let (finish, laps) = (Self::FINISH, Self::LAPS);
+        let mut head =
+            format!("(i32.store8 (i32.const {BLOCK}) (i32.const 0)) (i32.store offset=4 (i32.const {BLOCK}) {count})");
+        for (column, pointer) in [finish, laps, laps, laps, laps].into_iter().enumerate() {
+            let at = 8 + 8 * column;
+            write!(head, "(i32.store offset={at} (i32.const {BLOCK}) (i32.const {pointer}))").unwrap();
+            write!(head, "(i32.store offset={} (i32.const {BLOCK}) (local.get $cells))", at + 4).unwrap();
+        }
+        format!(
+            "(local $cells i32) (local $cell i32)
+             (local.set $cells (i32.mul (global.get $entries) {count}))
+             (block $done (loop $next (br_if $done (i32.ge_u (local.get $cell) (local.get $cells)))
+               (i32.store16 (i32.add (i32.const {finish}) (i32.shl (local.get $cell) (i32.const 1)))
+                 (i32.add (i32.rem_u (local.get $cell) (global.get $entries)) (i32.const 1)))
+               (local.set $cell (i32.add (local.get $cell) (i32.const 1))) (br $next)))
+             {head} {lie} (i32.const {BLOCK})"
+        )
+    }
+}
 
 /// Core names and parameters of what opens a resource.
 fn openers(world: &str, resource: &str) -> Vec<(String, String)> {
