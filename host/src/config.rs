@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Variables that start with `PADDOCK_` but belong to the command line's clients and the tests.
-const OTHER_VARIABLES: [&str; 4] = ["SERVER", "API_KEY", "REAL_DATA", "CONFIG"];
+const OTHER_VARIABLES: [&str; 6] = ["SERVER", "API_KEY", "REAL_DATA", "CONFIG", "OCI_USERNAME", "OCI_PASSWORD"];
 
 /// Which part of the service a process does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -13,6 +13,7 @@ mod good_plugins;
 mod history;
 mod prune;
 mod real_data;
+mod registry;
 mod results;
 mod schedules;
 mod season;

@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod postgres;
+pub mod registry;
 pub mod s3;
 
 /// Says that a test did nothing because its server is not installed; in CI that is a failure.

@@ -13,6 +13,7 @@ mod plugin_bench;
 mod plugin_check;
 mod plugin_component;
 mod plugin_new;
+mod plugin_oci;
 mod plugin_profile;
 mod plugin_run;
 mod prune;
@@ -58,7 +59,7 @@ enum Command {
     /// Submit a job, find it again, follow it, stop it, fetch its result, compare it with another.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Make, check, run, measure and upload plugins.
+    /// Make, check, run, measure, upload and share plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Delete what is old and what nobody needs.

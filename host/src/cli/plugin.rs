@@ -1,20 +1,25 @@
-//! `paddock plugin`: make, check, run, measure and upload plugins; all but the upload work without a server.
+//! `paddock plugin`: make, check, run, measure and upload plugins, and share them through registries; all but the upload work without
+//! a server.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
+use oci_client::Reference;
 
 use super::{
+    client::Client,
     plugin_bench::{self, BenchArgs},
     plugin_check::{self, CheckArgs},
     plugin_component::{self, ComponentizeArgs},
     plugin_new::{self, NewArgs},
+    plugin_oci::{self, PullArgs, RegistryArgs},
     plugin_profile::{self, ProfileArgs},
     plugin_run::{self, RunArgs},
-    remote::RemoteArgs,
+    settings::SettingsArgs,
+    workbench::ComponentArgs,
 };
-use crate::plugins::Inputs;
+use crate::{config::Overrides, plugins::Inputs};
 
 /// Make, check, run, measure and upload plugins.
 #[derive(Debug, Subcommand)]
@@ -33,17 +38,28 @@ pub enum PluginCommand {
     Profile(ProfileArgs),
     /// Print the bundled season, to be changed and given back with `--inputs`.
     Inputs,
-    /// Upload a component to a server.
+    /// Upload a component to a server, or push it to an OCI registry.
     Push(PushArgs),
+    /// Fetch a component from an OCI registry into a file.
+    Pull(PullArgs),
 }
 
 /// The component to upload, and where to.
 #[derive(Debug, Args)]
 pub struct PushArgs {
-    /// The component, a `.wasm` file.
-    file: PathBuf,
     #[command(flatten)]
-    remote: RemoteArgs,
+    component: ComponentArgs,
+    /// A registry, `oci://HOST/REPOSITORY:TAG`, where the component goes once it is checked; a server of paddock where absent.
+    #[arg(value_parser = plugin_oci::reference)]
+    target: Option<Reference>,
+    /// Address of the server.
+    #[arg(long, env = "PADDOCK_SERVER", default_value = "http://127.0.0.1:8080")]
+    server: String,
+    /// API key of the server. Prefer the environment variable: other users of the machine can see flags.
+    #[arg(long, env = "PADDOCK_API_KEY", hide_env_values = true, required_unless_present = "target")]
+    key: Option<String>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl PluginCommand {
@@ -61,14 +77,20 @@ impl PluginCommand {
             Self::Profile(args) => plugin_profile::run(args)?,
             Self::Inputs => println!("{}", serde_json::to_string_pretty(&Inputs::bundled()?)?),
             Self::Push(args) => push(args)?,
+            Self::Pull(args) => plugin_oci::pull(args, &SettingsArgs::default().load(Overrides::default())?.plugins)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 fn push(args: &PushArgs) -> Result<()> {
-    let wasm = fs::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let plugin = args.remote.client().post_bytes("/v1/plugins", &[], "application/wasm", &wasm)?;
+    let wasm = args.component.read()?;
+    if let Some(target) = &args.target {
+        let admitted = args.component.workbench()?.admit(&wasm)?;
+        return plugin_oci::push(wasm, &admitted, target, &args.registry);
+    }
+    let client = Client::new(&args.server, args.key.as_deref().unwrap_or_default());
+    let plugin = client.post_bytes("/v1/plugins", &[], "application/wasm", &wasm)?;
     println!("{}", serde_json::to_string_pretty(&plugin)?);
     Ok(())
 }
