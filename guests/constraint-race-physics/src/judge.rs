@@ -2,14 +2,13 @@
 
 use paddock_sdk::{Race, Refusal, ScenarioBlock, ScenarioJudge, params};
 
-use crate::{Params, Row, first_reason};
+use crate::{Params, Row, Rules};
 
 /// Judges scenarios of one race.
 #[derive(Debug)]
 pub struct PhysicsJudge {
     start: Vec<u16>,
-    race_laps: u16,
-    params: Params,
+    rules: Rules,
 }
 
 impl ScenarioJudge for PhysicsJudge {
@@ -19,7 +18,8 @@ impl ScenarioJudge for PhysicsJudge {
             let Params { moves_min, moves_max, .. } = params;
             return Err(Refusal::InvalidParams(format!("moves_min is {moves_min}, above moves_max, {moves_max}")));
         }
-        Ok(Self { start: race.start, race_laps: race.race_laps, params })
+        let rules = Rules::new(race.race_laps, race.start.len(), &params);
+        Ok(Self { start: race.start, rules })
     }
 
     fn judge(&self, block: &ScenarioBlock) -> Result<Vec<u8>, Refusal> {
@@ -37,7 +37,7 @@ impl ScenarioJudge for PhysicsJudge {
             .zip(block.retired.chunks_exact(n));
         let verdicts = rows.map(|((((finish, laps_led), fastest_laps), laps_completed), retired)| {
             let row = Row { start: &self.start, finish, laps_led, fastest_laps, laps_completed, retired };
-            first_reason(&row, self.race_laps, &self.params)
+            self.rules.first_broken(&row)
         });
         Ok(verdicts.collect())
     }

@@ -7,12 +7,14 @@
 mod judge;
 mod params;
 mod row;
+mod rules;
 
 use paddock_sdk::{Constraint, Description, NoLineupJudge, Plugin};
 
 pub use judge::PhysicsJudge;
 pub use params::Params;
-pub use row::{REASONS, Reason, Row, first_reason};
+pub use row::{Row, Totals};
+pub use rules::{REASONS, Reason, Rules};
 
 /// The plugin.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ impl Plugin for RacePhysics {
     fn describe() -> Description {
         Description {
             name: "constraint-race-physics".into(),
-            version: "0.1.0".into(),
+            version: "0.1.1".into(),
             summary: "Vetoes races that cannot happen, and races that hardly ever do.".into(),
             params_schema: params::schema(),
             veto_reasons: REASONS.iter().map(Reason::described).collect(),

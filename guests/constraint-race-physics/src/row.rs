@@ -1,52 +1,13 @@
-//! The rules, on one race. One pass over the entries gathers what all rules need.
+//! One race, and the sums over its entries that all rules need, gathered in one pass. Eight entries are handled at a time: a metered
+//! guest pays for every backward jump, and eight 16-bit numbers are what a vector register holds.
 
-use paddock_sdk::VetoReason;
+use std::array::from_fn;
 
-use crate::Params;
-
-/// Laps by which the laps led may miss the distance: official counts differ by one in a few real races.
-const LED_SLACK_LAPS: u32 = 1;
-
-/// Entries handled per turn of the loop: a metered guest pays for every backward jump.
+/// Entries handled per turn of the loop.
 const LANES: usize = 8;
 
-/// A reason for a veto.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reason {
-    pub code: &'static str,
-    pub summary: &'static str,
-    pub is_hard: bool,
-}
-
-impl Reason {
-    /// The reason as the contract has it.
-    pub fn described(&self) -> VetoReason {
-        VetoReason { code: self.code.into(), summary: self.summary.into(), is_hard: self.is_hard }
-    }
-}
-
-const fn hard(code: &'static str, summary: &'static str) -> Reason {
-    Reason { code, summary, is_hard: true }
-}
-
-const fn soft(code: &'static str, summary: &'static str) -> Reason {
-    Reason { code, summary, is_hard: false }
-}
-
-/// Verdict k stands for element k - 1. Hard rules come first: a race that breaks both kinds counts as impossible.
-pub const REASONS: [Reason; 11] = [
-    hard("led-past-completed", "A car led more laps than it completed."),
-    hard("fastest-past-completed", "A car was fastest on more laps than it completed."),
-    hard("laps-led-total", "The laps led do not add up to the race's laps."),
-    hard("fastest-laps-total", "The fastest laps add up to more than the race's laps."),
-    hard("winner-short", "The winner did not complete the race's laps."),
-    soft("winner-never-led", "The winner led no lap."),
-    soft("too-many-retired", "More of the field retired than `retired_share_max` allows."),
-    soft("one-car-led", "One car led more of the race than `led_share_max` allows."),
-    soft("one-car-fastest", "One car was fastest on more of the laps than `fastest_share_max` allows."),
-    soft("too-few-moves", "The field finished closer to its starting order than `moves_min` allows."),
-    soft("too-many-moves", "The field finished further from its starting order than `moves_max` allows."),
-];
+/// A number of each of eight entries.
+type Lanes = [u16; LANES];
 
 /// One race: its columns, all as long as `start`.
 #[derive(Debug, Clone, Copy)]
@@ -59,95 +20,149 @@ pub struct Row<'a> {
     pub retired: &'a [u8],
 }
 
-/// What the rules need of a race.
-#[derive(Debug, Clone, Copy, Default)]
-struct Totals {
-    led: u32,
-    led_top: u32,
-    fastest: u32,
-    fastest_top: u32,
-    retired: u32,
-    moves: u32,
-    /// Laps that the winner led, and those that it completed.
-    winner_led: u32,
-    winner_completed: u32,
-    /// Not 0 where a car led, or was fastest on, more laps than it completed.
-    led_past: u32,
-    fastest_past: u32,
+/// What the rules look at. Sums of laps stop at 65,535 for each of eight entries, far above any race's distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Totals {
+    pub led: u32,
+    pub led_top: u32,
+    pub fastest: u32,
+    pub fastest_top: u32,
+    pub retired: u32,
+    /// Sum of |start - finish|.
+    pub moves: u32,
+    pub winner_led: u32,
+    pub winner_completed: u32,
+    /// Whether a car led, or was fastest on, more laps than it completed.
+    pub is_led_past: bool,
+    pub is_fastest_past: bool,
 }
 
 impl Totals {
+    /// The totals of a race.
     #[inline(always)]
-    fn add(&mut self, row: &Row<'_>, entry: usize) {
-        let (led, fastest) = (u32::from(row.laps_led[entry]), u32::from(row.fastest_laps[entry]));
-        let completed = u32::from(row.laps_completed[entry]);
-        let (start, finish) = (row.start[entry], row.finish[entry]);
-        let is_winner = u32::from(finish == 1);
-        self.led += led;
-        self.led_top = self.led_top.max(led);
-        self.fastest += fastest;
-        self.fastest_top = self.fastest_top.max(fastest);
-        self.retired += u32::from(row.retired[entry]);
-        self.moves += u32::from(start.abs_diff(finish));
-        self.winner_led += is_winner * led;
-        self.winner_completed += is_winner * completed;
-        self.led_past |= u32::from(led > completed);
-        self.fastest_past |= u32::from(fastest > completed);
-    }
-
-    #[inline(always)]
-    fn of(row: &Row<'_>) -> Self {
+    pub fn of(row: &Row<'_>) -> Self {
         let n = row.start.len();
+        let mut sums = Sums::default();
         // Equal lengths that the compiler can see let it drop the bound checks.
-        let row = Row {
-            start: &row.start[..n],
-            finish: &row.finish[..n],
-            laps_led: &row.laps_led[..n],
-            fastest_laps: &row.fastest_laps[..n],
-            laps_completed: &row.laps_completed[..n],
-            retired: &row.retired[..n],
-        };
-        let mut totals = Self::default();
-        let mut entry = 0;
-        while entry + LANES <= n {
-            totals.add(&row, entry);
-            totals.add(&row, entry + 1);
-            totals.add(&row, entry + 2);
-            totals.add(&row, entry + 3);
-            totals.add(&row, entry + 4);
-            totals.add(&row, entry + 5);
-            totals.add(&row, entry + 6);
-            totals.add(&row, entry + 7);
-            entry += LANES;
+        let chunks = n / LANES;
+        let start = &row.start.as_chunks().0[..chunks];
+        let finish = &row.finish.as_chunks().0[..chunks];
+        let led = &row.laps_led.as_chunks().0[..chunks];
+        let fastest = &row.fastest_laps.as_chunks().0[..chunks];
+        let completed = &row.laps_completed.as_chunks().0[..chunks];
+        let retired = &row.retired.as_chunks().0[..chunks];
+        for at in 0..chunks {
+            sums.add(&Chunk {
+                start: start[at],
+                finish: finish[at],
+                led: led[at],
+                fastest: fastest[at],
+                completed: completed[at],
+                retired: retired[at],
+            });
         }
-        while entry < n {
-            totals.add(&row, entry);
-            entry += 1;
+        match n % LANES {
+            0 => {}
+            rest => sums.add(&Chunk::last(row, rest)),
         }
-        totals
+        sums.fold()
     }
 }
 
-/// The first rule that a race breaks, as a verdict: 0 = none, k = the k-th of [`REASONS`].
-#[inline]
-pub fn first_reason(row: &Row<'_>, race_laps: u16, params: &Params) -> u8 {
-    let totals = Totals::of(row);
-    let laps = u32::from(race_laps);
-    let distance = f64::from(race_laps);
-    let entries = row.start.len() as f64;
-    let moves = f64::from(totals.moves) / entries;
-    let broken = [
-        totals.led_past != 0,
-        totals.fastest_past != 0,
-        totals.led.abs_diff(laps) > LED_SLACK_LAPS,
-        totals.fastest > laps,
-        totals.winner_completed < laps,
-        params.winner_leads && totals.winner_led == 0,
-        f64::from(totals.retired) > params.retired_share_max * entries,
-        f64::from(totals.led_top) > params.led_share_max * distance,
-        f64::from(totals.fastest_top) > params.fastest_share_max * distance,
-        moves < params.moves_min,
-        moves > params.moves_max,
-    ];
-    broken.iter().zip(1_u8..).find(|(is_broken, _)| **is_broken).map_or(0, |(_, verdict)| verdict)
+/// Eight entries. One that is all zeros adds nothing to any sum.
+struct Chunk {
+    start: Lanes,
+    finish: Lanes,
+    led: Lanes,
+    fastest: Lanes,
+    completed: Lanes,
+    retired: [u8; LANES],
+}
+
+impl Chunk {
+    /// The last `rest` entries of a race, behind those that were handled already, which are zeros here.
+    #[inline(always)]
+    fn last(row: &Row<'_>, rest: usize) -> Self {
+        let mask: Lanes = from_fn(|lane| if lane + rest >= LANES { u16::MAX } else { 0 });
+        let lanes = |column: &[u16]| match column.last_chunk::<LANES>() {
+            Some(last) => both(*last, mask, |value, mask| value & mask),
+            None => from_fn(|lane| (lane + rest).checked_sub(LANES).map_or(0, |entry| column[entry])),
+        };
+        let retired = match row.retired.last_chunk::<LANES>() {
+            Some(last) => from_fn(|lane| last[lane] & mask[lane] as u8),
+            None => from_fn(|lane| (lane + rest).checked_sub(LANES).map_or(0, |entry| row.retired[entry])),
+        };
+        Self {
+            start: lanes(row.start),
+            finish: lanes(row.finish),
+            led: lanes(row.laps_led),
+            fastest: lanes(row.fastest_laps),
+            completed: lanes(row.laps_completed),
+            retired,
+        }
+    }
+}
+
+/// The totals, for each of eight lanes.
+#[derive(Default)]
+struct Sums {
+    led: Lanes,
+    led_top: Lanes,
+    fastest: Lanes,
+    fastest_top: Lanes,
+    retired: Lanes,
+    moves: Lanes,
+    winner_led: Lanes,
+    winner_completed: Lanes,
+    led_past: Lanes,
+    fastest_past: Lanes,
+}
+
+impl Sums {
+    #[inline(always)]
+    fn add(&mut self, chunk: &Chunk) {
+        let Chunk { start, finish, led, fastest, completed, retired } = chunk;
+        let is_winner: Lanes = from_fn(|lane| if finish[lane] == 1 { u16::MAX } else { 0 });
+        let moved = both(*start, *finish, u16::abs_diff);
+        let out: Lanes = from_fn(|lane| u16::from(retired[lane]));
+        self.led = both(self.led, *led, u16::saturating_add);
+        self.led_top = both(self.led_top, *led, u16::max);
+        self.fastest = both(self.fastest, *fastest, u16::saturating_add);
+        self.fastest_top = both(self.fastest_top, *fastest, u16::max);
+        self.retired = both(self.retired, out, u16::saturating_add);
+        self.moves = both(self.moves, moved, u16::saturating_add);
+        self.winner_led = either(self.winner_led, both(is_winner, *led, |a, b| a & b));
+        self.winner_completed = either(self.winner_completed, both(is_winner, *completed, |a, b| a & b));
+        self.led_past = either(self.led_past, both(*led, *completed, u16::saturating_sub));
+        self.fastest_past = either(self.fastest_past, both(*fastest, *completed, u16::saturating_sub));
+    }
+
+    #[inline(always)]
+    fn fold(&self) -> Totals {
+        let sum = |lanes: &Lanes| lanes.iter().map(|lane| u32::from(*lane)).sum();
+        let top = |lanes: &Lanes| u32::from(lanes.iter().copied().fold(0, u16::max));
+        let any = |lanes: &Lanes| lanes.iter().fold(0, |any, lane| any | lane);
+        Totals {
+            led: sum(&self.led),
+            led_top: top(&self.led_top),
+            fastest: sum(&self.fastest),
+            fastest_top: top(&self.fastest_top),
+            retired: sum(&self.retired),
+            moves: sum(&self.moves),
+            winner_led: any(&self.winner_led).into(),
+            winner_completed: any(&self.winner_completed).into(),
+            is_led_past: any(&self.led_past) != 0,
+            is_fastest_past: any(&self.fastest_past) != 0,
+        }
+    }
+}
+
+#[inline(always)]
+fn both(a: Lanes, b: Lanes, join: impl Fn(u16, u16) -> u16) -> Lanes {
+    from_fn(|lane| join(a[lane], b[lane]))
+}
+
+#[inline(always)]
+fn either(a: Lanes, b: Lanes) -> Lanes {
+    both(a, b, |a, b| a | b)
 }

@@ -1,7 +1,7 @@
 //! Each rule on both sides of its bound.
 
-use constraint_race_physics::{PhysicsJudge, REASONS, RacePhysics};
-use paddock_sdk::{Plugin, Race, Refusal, ScenarioBlock, ScenarioJudge, TrackType};
+use constraint_race_physics::{Params, PhysicsJudge, REASONS, RacePhysics, Row, Rules};
+use paddock_sdk::{Plugin, Race, Refusal, Rng, ScenarioBlock, ScenarioJudge, TrackType};
 
 const LAPS: u16 = 100;
 /// Start position of each entry; it finishes where [`plausible`] says.
@@ -111,4 +111,79 @@ fn the_schema_is_json_and_its_defaults_are_the_defaults() {
         properties.iter().map(|(name, property)| (name.clone(), property["default"].clone())).collect();
     let parsed: constraint_race_physics::Params = serde_json::from_value(defaults.into()).unwrap();
     assert_eq!(parsed, constraint_race_physics::Params::default());
+}
+
+/// The rules as they are written, entry by entry and in fractions.
+fn written_out(row: &Row<'_>, race_laps: u16, params: &Params) -> u8 {
+    let n = row.start.len();
+    let sum = |column: &[u16]| column.iter().map(|value| f64::from(*value)).sum::<f64>();
+    let top = |column: &[u16]| f64::from(*column.iter().max().unwrap());
+    let past = |column: &[u16]| column.iter().zip(row.laps_completed).any(|(laps, completed)| laps > completed);
+    let winner = row.finish.iter().position(|finish| *finish == 1).unwrap();
+    let (laps, entries) = (f64::from(race_laps), n as f64);
+    let moves = (0..n).map(|entry| f64::from(row.start[entry].abs_diff(row.finish[entry]))).sum::<f64>() / entries;
+    let broken = [
+        past(row.laps_led),
+        past(row.fastest_laps),
+        (sum(row.laps_led) - laps).abs() > 1.0,
+        sum(row.fastest_laps) > laps,
+        row.laps_completed[winner] < race_laps,
+        params.winner_leads && row.laps_led[winner] == 0,
+        row.retired.iter().map(|out| f64::from(*out)).sum::<f64>() > params.retired_share_max * entries,
+        top(row.laps_led) > params.led_share_max * laps,
+        top(row.fastest_laps) > params.fastest_share_max * laps,
+        moves < params.moves_min,
+        moves > params.moves_max,
+    ];
+    broken.iter().position(|is_broken| *is_broken).map_or(0, |index| index as u8 + 1)
+}
+
+#[test]
+fn eight_entries_at_a_time_and_whole_numbers_judge_as_the_rules_are_written() {
+    let mut rng = Rng::for_stream(7, 7);
+    let mut seen = [0; REASONS.len() + 1];
+    for number in 0..200_000 {
+        let n = 2 + rng.below(44) as usize;
+        let race_laps = 1 + rng.below(400) as u16;
+        let mut shuffled = || {
+            let mut order: Vec<u16> = (1..=n as u16).collect();
+            (1..n).rev().for_each(|last| order.swap(last, rng.below(last as u64 + 1) as usize));
+            order
+        };
+        let (start, finish) = (shuffled(), shuffled());
+        let winner = finish.iter().position(|place| *place == 1).unwrap();
+        let mut share = || {
+            let mut laps = vec![0; n];
+            let first = rng.below(u64::from(race_laps) + 1) as u16;
+            laps[winner] = first;
+            laps[rng.below(n as u64) as usize] += race_laps - first;
+            laps
+        };
+        let (laps_led, fastest_laps) = (share(), share());
+        let is_short = u16::from(number % 2 == 0);
+        let laps_completed: Vec<u16> = (0..n).map(|_| race_laps - rng.below(2) as u16 * is_short).collect();
+        let retired: Vec<u8> = (0..n).map(|_| rng.below(2) as u8 * (rng.below(2) as u8)).collect();
+        let tenth = |below: u64, rng: &mut Rng| rng.below(below) as f64 / 10.0;
+        let params = Params {
+            retired_share_max: tenth(11, &mut rng),
+            led_share_max: tenth(11, &mut rng),
+            fastest_share_max: tenth(11, &mut rng),
+            moves_min: tenth(100, &mut rng),
+            moves_max: 10.0 + tenth(100, &mut rng),
+            winner_leads: rng.below(2) == 1,
+        };
+        let row = Row {
+            start: &start,
+            finish: &finish,
+            laps_led: &laps_led,
+            fastest_laps: &fastest_laps,
+            laps_completed: &laps_completed,
+            retired: &retired,
+        };
+        let verdict = Rules::new(race_laps, n, &params).first_broken(&row);
+        assert_eq!(verdict, written_out(&row, race_laps, &params), "{row:?} {race_laps} {params:?}");
+        seen[usize::from(verdict)] += 1;
+    }
+    // No random race has fastest laps past the distance; every other rule is met.
+    assert!(seen.iter().filter(|count| **count > 20).count() >= REASONS.len() - 1, "{seen:?}");
 }

@@ -10,6 +10,9 @@ use serde::Deserialize;
 /// Number of a driver whose team is not known.
 const NO_TEAM: u16 = u16::MAX;
 
+/// Most entries of a lineup that the contract allows.
+const ROSTER_MAX: usize = 32;
+
 /// The verdict on a lineup with too many drivers of one team.
 const TOO_MANY: u8 = 1;
 
@@ -35,7 +38,7 @@ impl Plugin for TeamLimit {
     fn describe() -> Description {
         Description {
             name: "constraint-team-limit".into(),
-            version: "0.1.0".into(),
+            version: "0.1.1".into(),
             summary: "Keeps lineups from having too many drivers of one team.".into(),
             params_schema: SCHEMA.into(),
             veto_reasons: vec![VetoReason {
@@ -80,10 +83,13 @@ impl LineupJudge for TeamJudge {
     }
 
     fn judge(&self, block: &LineupBlock) -> Result<Vec<u8>, Refusal> {
-        if block.roster_size == 0 {
-            return Err(Refusal::UnsupportedInput("lineups without entries".into()));
+        let roster_size = block.roster_size as usize;
+        if !(1..=ROSTER_MAX).contains(&roster_size) {
+            return Err(Refusal::UnsupportedInput(format!(
+                "lineups of {roster_size} entries, not of 1..={ROSTER_MAX}"
+            )));
         }
-        block.entry.chunks_exact(block.roster_size as usize).map(|lineup| self.judge_one(lineup)).collect()
+        block.entry.chunks_exact(roster_size).map(|lineup| self.judge_one(lineup)).collect()
     }
 }
 
@@ -93,10 +99,15 @@ impl TeamJudge {
             let found = self.team.get(usize::from(entry)).copied();
             found.ok_or_else(|| Refusal::UnsupportedInput(format!("entry {entry} is not on the slate")))
         };
-        let mut teams = lineup.iter().map(team_of).collect::<Result<Vec<u16>, Refusal>>()?;
-        teams.sort_unstable();
-        let largest = teams.chunk_by(|a, b| a == b).filter(|group| group[0] != NO_TEAM).map(<[u16]>::len).max();
-        Ok(if largest.unwrap_or(0) > self.max_per_team { TOO_MANY } else { 0 })
+        let mut teams = [NO_TEAM; ROSTER_MAX];
+        for (team, entry) in teams.iter_mut().zip(lineup) {
+            *team = team_of(entry)?;
+        }
+        let teams = &teams[..lineup.len()];
+        // Every pair is looked at: for a roster of six that is less than sorting it, or asking for memory.
+        let mates = |team: &u16| teams.iter().filter(|other| *other == team).count();
+        let is_over = |team: &u16| *team != NO_TEAM && mates(team) > self.max_per_team;
+        Ok(if teams.iter().any(is_over) { TOO_MANY } else { 0 })
     }
 }
 
@@ -130,5 +141,12 @@ mod tests {
         assert!(matches!(verdicts(r#"{"max_per_team": 0}"#, &[]), Err(Refusal::InvalidParams(_))));
         assert!(matches!(verdicts(r#"{"limit": 1}"#, &[]), Err(Refusal::InvalidParams(_))));
         assert!(matches!(verdicts("{}", &[[0, 1, 6]]), Err(Refusal::UnsupportedInput(_))));
+        let of_size = |roster_size: usize| {
+            let judge = TeamJudge::open(Slate { team: vec![String::new(); 40], ..Slate::default() }, "{}").unwrap();
+            let entry = (0..roster_size as u16).collect();
+            judge.judge(&LineupBlock { lineups: 1, roster_size: roster_size as u32, entry })
+        };
+        assert_eq!(of_size(ROSTER_MAX), Ok(vec![0]));
+        assert!(matches!(of_size(ROSTER_MAX + 1), Err(Refusal::UnsupportedInput(_))));
     }
 }
