@@ -11,13 +11,14 @@ mod fleet;
 mod full_disk;
 mod good_plugins;
 mod history;
+mod oci;
 mod prune;
 mod real_data;
-mod registry;
 mod results;
 mod schedules;
 mod season;
 mod server;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod templates;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     server::paddock,
-    support::registry::{LOGIN, Registry},
+    support::oci::{LOGIN, Registry},
 };
 
 fn component(name: &str) -> PathBuf {

@@ -160,6 +160,11 @@ impl Server {
         });
     }
 
+    /// Its process, to be looked at.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where it keeps what is its own.
     pub fn data_dir(&self) -> &Path {
         self.directory.path()

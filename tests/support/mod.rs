@@ -1,8 +1,8 @@
 //! Servers that tests start for themselves and that end with them.
 
 pub mod disk;
+pub mod oci;
 pub mod postgres;
-pub mod registry;
 pub mod s3;
 
 /// Says that a test did nothing because its server is not installed; in CI that is a failure.

@@ -24,8 +24,9 @@ const NO_MEMORY: u8 = 2;
 
 /// Before the component the child reads two little-endian u64: its address space in bytes and its CPU time in seconds.
 const HEADER_BYTES: usize = 16;
-/// How far the child stands back behind requests: a compilation takes seconds, and a request a moment.
-const COMPILE_NICENESS: i32 = 10;
+/// How far the child stands back: a compilation takes seconds and a request a moment, and tasks, which are at 10, have a fair share
+/// that uploads are not to come out of.
+const COMPILE_NICENESS: i32 = 15;
 /// What is read of the child's standard error, in bytes.
 const STDERR_BYTES: u64 = 8 << 10;
 
@@ -246,7 +247,12 @@ fn limit_self(address_space_bytes: u64, cpu_s: u64) -> std::io::Result<()> {
     setrlimit(Resource::Cpu, Rlimit { current: Some(cpu_s), maximum: Some(cpu_s + 1) })?;
     setrlimit(Resource::Core, both(0))?;
     setrlimit(Resource::Fsize, both(0))?;
-    // A parent that has stood back further stays the measure: coming forward again takes a privilege.
+    stand_back()?;
+    Ok(())
+}
+
+/// Makes this thread as nice as the compiler. One that has stood back further stays there: coming forward again takes a privilege.
+pub fn stand_back() -> std::io::Result<()> {
     setpriority_process(None, getpriority_process(None)?.max(COMPILE_NICENESS))?;
     Ok(())
 }

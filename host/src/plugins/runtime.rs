@@ -13,7 +13,7 @@ use crate::domain::plugin::PluginDescription;
 
 use super::{
     cache::CodeCache,
-    compile::CompileQueue,
+    compile::{CompileQueue, stand_back},
     engine::EngineRoom,
     limits::PluginLimits,
     outcome::{Outcome, PluginFailure},
@@ -24,6 +24,9 @@ use super::{
     store::{GuestState, new_linker},
     wasi::new_wasi_linker,
 };
+
+/// Stack of a thread that looks at an upload, in bytes; `describe` runs on it too.
+const UPLOAD_STACK_BYTES: usize = 4 << 20;
 
 /// What the room needs from outside.
 #[derive(Debug, Clone)]
@@ -135,13 +138,14 @@ impl PluginRuntime {
     }
 
     /// Takes an upload: screens it, compiles it in the child process, links it, and checks what it says of itself. Blocks for
-    /// as long as the compiler may take.
+    /// as long as the compiler may take, and stands back behind requests and tasks meanwhile.
     ///
     /// # Errors
     /// Why it is not taken; nothing of it stays but compiled code in the cache.
     pub fn admit(&self, wasm: &[u8]) -> Result<Admitted, PluginFailure> {
         let hash = hash_of(wasm);
-        let (plugin, compile_ms) = self.bring_up(&hash, wasm)?;
+        let (plugin, compile_ms) = standing_back(|| self.bring_up(&hash, wasm))
+            .unwrap_or_else(|message| Err(unnamed(&hash).failure("upload", Outcome::HostFailed { message })))?;
         self.remember(&plugin);
         Ok(Admitted { hash, description: plugin.description().clone(), compile_ms, plugin })
     }
@@ -238,6 +242,21 @@ impl PluginRuntime {
         let surplus = loaded.len().saturating_sub(self.shared.limits.loaded_max);
         loaded.drain(..surplus);
     }
+}
+
+/// Runs something on a thread of its own that is as nice as the compiler: looking at a large upload takes a core for a moment, and
+/// whoever uploads many of them would otherwise come before everybody's tasks. A thread cannot take its niceness back.
+fn standing_back<R: Send>(run: impl FnOnce() -> R + Send) -> Result<R, String> {
+    let lowered = || {
+        stand_back().map_err(|error| format!("the thread cannot be made nicer: {error}"))?;
+        Ok(run())
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("upload".to_owned()).stack_size(UPLOAD_STACK_BYTES);
+        let started =
+            thread.spawn_scoped(scope, lowered).map_err(|error| format!("no thread can be started: {error}"))?;
+        started.join().unwrap_or_else(|_| Err("looking at the upload failed; the log says why".to_owned()))
+    })
 }
 
 /// SHA-256 of a component, 64 hexadecimal digits: the name of a plugin version's bytes everywhere.
