@@ -36,7 +36,7 @@ guest_names() {
 build_guest() { # name, output directory
     RUSTFLAGS="-Ctarget-feature=+simd128 --remap-path-prefix=$root=/paddock --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$(rustc --print sysroot)=/rust" \
         cargo build --quiet --locked --profile guest --target "$target" --package "$1" --lib
-    "$root/target/release/componentize" "target/$target/guest/${1//-/_}.wasm" "$2/$1.wasm"
+    "${CARGO_TARGET_DIR:-$root/target}/release/componentize" "${CARGO_TARGET_DIR:-target}/$target/guest/${1//-/_}.wasm" "$2/$1.wasm"
 }
 
 check=false

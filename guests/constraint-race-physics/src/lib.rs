@@ -5,6 +5,7 @@
 //! veto one in fifty of them at most. `tests/real_races.rs` holds both.
 
 mod judge;
+mod lanes;
 mod params;
 mod row;
 mod rules;

@@ -1,13 +1,9 @@
 //! One race, and the sums over its entries that all rules need, gathered in one pass. Eight entries are handled at a time: a metered
-//! guest pays for every backward jump, and eight 16-bit numbers are what a vector register holds.
+//! guest pays for every backward jump.
 
 use std::array::from_fn;
 
-/// Entries handled per turn of the loop.
-const LANES: usize = 8;
-
-/// A number of each of eight entries.
-type Lanes = [u16; LANES];
+use crate::lanes::{LANES, Lanes};
 
 /// One race: its columns, all as long as `start`.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +38,7 @@ impl Totals {
     #[inline(always)]
     pub fn of(row: &Row<'_>) -> Self {
         let n = row.start.len();
-        let mut sums = Sums::default();
+        let mut sums = Sums::none();
         // Equal lengths that the compiler can see let it drop the bound checks.
         let chunks = n / LANES;
         let start = &row.start.as_chunks().0[..chunks];
@@ -53,12 +49,12 @@ impl Totals {
         let retired = &row.retired.as_chunks().0[..chunks];
         for at in 0..chunks {
             sums.add(&Chunk {
-                start: start[at],
-                finish: finish[at],
-                led: led[at],
-                fastest: fastest[at],
-                completed: completed[at],
-                retired: retired[at],
+                start: Lanes::of(&start[at]),
+                finish: Lanes::of(&finish[at]),
+                led: Lanes::of(&led[at]),
+                fastest: Lanes::of(&fastest[at]),
+                completed: Lanes::of(&completed[at]),
+                retired: Lanes::of_bytes(&retired[at]),
             });
         }
         match n % LANES {
@@ -76,21 +72,24 @@ struct Chunk {
     led: Lanes,
     fastest: Lanes,
     completed: Lanes,
-    retired: [u8; LANES],
+    retired: Lanes,
 }
 
 impl Chunk {
     /// The last `rest` entries of a race, behind those that were handled already, which are zeros here.
     #[inline(always)]
     fn last(row: &Row<'_>, rest: usize) -> Self {
-        let mask: Lanes = from_fn(|lane| if lane + rest >= LANES { u16::MAX } else { 0 });
-        let lanes = |column: &[u16]| match column.last_chunk::<LANES>() {
-            Some(last) => both(*last, mask, |value, mask| value & mask),
-            None => from_fn(|lane| (lane + rest).checked_sub(LANES).map_or(0, |entry| column[entry])),
+        let mask = Lanes::of(&from_fn(|lane| if lane + rest >= LANES { u16::MAX } else { 0 }));
+        let lanes = |column: &[u16]| match column.last_chunk() {
+            Some(last) => Lanes::of(last).and(mask),
+            None => Lanes::of(&from_fn(|lane| (lane + rest).checked_sub(LANES).map_or(0, |entry| column[entry]))),
         };
-        let retired = match row.retired.last_chunk::<LANES>() {
-            Some(last) => from_fn(|lane| last[lane] & mask[lane] as u8),
-            None => from_fn(|lane| (lane + rest).checked_sub(LANES).map_or(0, |entry| row.retired[entry])),
+        let retired = match row.retired.last_chunk() {
+            Some(last) => Lanes::of_bytes(last).and(mask),
+            None => {
+                let entry = |lane: usize| (lane + rest).checked_sub(LANES);
+                Lanes::of(&from_fn(|lane| entry(lane).map_or(0, |entry| row.retired[entry].into())))
+            }
         };
         Self {
             start: lanes(row.start),
@@ -104,7 +103,6 @@ impl Chunk {
 }
 
 /// The totals, for each of eight lanes.
-#[derive(Default)]
 struct Sums {
     led: Lanes,
     led_top: Lanes,
@@ -120,49 +118,54 @@ struct Sums {
 
 impl Sums {
     #[inline(always)]
+    fn none() -> Self {
+        let none = Lanes::all(0);
+        Self {
+            led: none,
+            led_top: none,
+            fastest: none,
+            fastest_top: none,
+            retired: none,
+            moves: none,
+            winner_led: none,
+            winner_completed: none,
+            led_past: none,
+            fastest_past: none,
+        }
+    }
+
+    #[inline(always)]
     fn add(&mut self, chunk: &Chunk) {
-        let Chunk { start, finish, led, fastest, completed, retired } = chunk;
-        let is_winner: Lanes = from_fn(|lane| if finish[lane] == 1 { u16::MAX } else { 0 });
-        let moved = both(*start, *finish, u16::abs_diff);
-        let out: Lanes = from_fn(|lane| u16::from(retired[lane]));
-        self.led = both(self.led, *led, u16::saturating_add);
-        self.led_top = both(self.led_top, *led, u16::max);
-        self.fastest = both(self.fastest, *fastest, u16::saturating_add);
-        self.fastest_top = both(self.fastest_top, *fastest, u16::max);
-        self.retired = both(self.retired, out, u16::saturating_add);
-        self.moves = both(self.moves, moved, u16::saturating_add);
-        self.winner_led = either(self.winner_led, both(is_winner, *led, |a, b| a & b));
-        self.winner_completed = either(self.winner_completed, both(is_winner, *completed, |a, b| a & b));
-        self.led_past = either(self.led_past, both(*led, *completed, u16::saturating_sub));
-        self.fastest_past = either(self.fastest_past, both(*fastest, *completed, u16::saturating_sub));
+        let Chunk { start, finish, led, fastest, completed, retired } = *chunk;
+        let is_winner = finish.is(Lanes::all(1));
+        // One of the two differences is 0.
+        let moved = start.minus(finish).or(finish.minus(start));
+        self.led = self.led.plus(led);
+        self.led_top = self.led_top.larger(led);
+        self.fastest = self.fastest.plus(fastest);
+        self.fastest_top = self.fastest_top.larger(fastest);
+        self.retired = self.retired.plus(retired);
+        self.moves = self.moves.plus(moved);
+        self.winner_led = self.winner_led.or(is_winner.and(led));
+        self.winner_completed = self.winner_completed.or(is_winner.and(completed));
+        self.led_past = self.led_past.or(led.minus(completed));
+        self.fastest_past = self.fastest_past.or(fastest.minus(completed));
     }
 
     #[inline(always)]
     fn fold(&self) -> Totals {
-        let sum = |lanes: &Lanes| lanes.iter().map(|lane| u32::from(*lane)).sum();
-        let top = |lanes: &Lanes| u32::from(lanes.iter().copied().fold(0, u16::max));
-        let any = |lanes: &Lanes| lanes.iter().fold(0, |any, lane| any | lane);
         Totals {
-            led: sum(&self.led),
-            led_top: top(&self.led_top),
-            fastest: sum(&self.fastest),
-            fastest_top: top(&self.fastest_top),
-            retired: sum(&self.retired),
-            moves: sum(&self.moves),
-            winner_led: any(&self.winner_led).into(),
-            winner_completed: any(&self.winner_completed).into(),
-            is_led_past: any(&self.led_past) != 0,
-            is_fastest_past: any(&self.fastest_past) != 0,
+            led: self.led.sum(),
+            led_top: self.led_top.largest(),
+            fastest: self.fastest.sum(),
+            fastest_top: self.fastest_top.largest(),
+            retired: self.retired.sum(),
+            moves: self.moves.sum(),
+            // Only the winner's lane is not 0.
+            winner_led: self.winner_led.largest(),
+            winner_completed: self.winner_completed.largest(),
+            is_led_past: self.led_past.is_any(),
+            is_fastest_past: self.fastest_past.is_any(),
         }
     }
-}
-
-#[inline(always)]
-fn both(a: Lanes, b: Lanes, join: impl Fn(u16, u16) -> u16) -> Lanes {
-    from_fn(|lane| join(a[lane], b[lane]))
-}
-
-#[inline(always)]
-fn either(a: Lanes, b: Lanes) -> Lanes {
-    both(a, b, |a, b| a | b)
 }

@@ -2,6 +2,8 @@
 
 use extism_pdk::{FnResult, plugin_fn};
 
+#[path = "../../../../../../guests/constraint-race-physics/src/lanes.rs"]
+mod lanes;
 #[path = "../../../../../../guests/constraint-race-physics/src/params.rs"]
 #[expect(dead_code, reason = "the schema is the component's")]
 mod params;
