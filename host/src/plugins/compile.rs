@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, Rlimit, Signal, getpriority_process, setpriority_process, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use super::{engine::new_engine, limits::PluginLimits, log::clean_text, outcome::Outcome, rejection::Rejection};
 
@@ -24,9 +24,6 @@ const NO_MEMORY: u8 = 2;
 
 /// Before the component the child reads two little-endian u64: its address space in bytes and its CPU time in seconds.
 const HEADER_BYTES: usize = 16;
-/// How far the child stands back: a compilation takes seconds and a request a moment, and tasks, which are at 10, have a fair share
-/// that uploads are not to come out of.
-const COMPILE_NICENESS: i32 = 15;
 /// What is read of the child's standard error, in bytes.
 const STDERR_BYTES: u64 = 8 << 10;
 
@@ -251,10 +248,15 @@ fn limit_self(address_space_bytes: u64, cpu_s: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes this thread as nice as the compiler. One that has stood back further stays there: coming forward again takes a privilege.
+/// Gives this thread, and those that it starts, the processor when nothing else wants it, as tasks have it: a compilation takes
+/// seconds and a request a moment, and whoever uploads much gets no more of the machine than whoever runs tasks.
 pub fn stand_back() -> std::io::Result<()> {
-    setpriority_process(None, getpriority_process(None)?.max(COMPILE_NICENESS))?;
-    Ok(())
+    let no_priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the structure outlives the call, and 0 means the calling thread.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
 fn compile_here(wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {

@@ -53,7 +53,8 @@ pub struct PluginLimits {
     /// Compiled plugins held in memory; the least recently used goes first.
     pub loaded_max: usize,
 
-    /// Sum over all linear memories of one guest, in bytes.
+    /// Sum over all linear memories of one guest, in bytes. It also bounds how late a guest can be stopped: one instruction may fill
+    /// all of it, and is not interrupted meanwhile. Memory that is touched for the first time takes about 0.1 s per 100 MiB.
     pub memory_bytes_max: usize,
     /// Linear memories of one guest.
     pub memories_max: usize,

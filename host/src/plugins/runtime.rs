@@ -244,11 +244,11 @@ impl PluginRuntime {
     }
 }
 
-/// Runs something on a thread of its own that is as nice as the compiler: looking at a large upload takes a core for a moment, and
-/// whoever uploads many of them would otherwise come before everybody's tasks. A thread cannot take its niceness back.
+/// Runs something on a thread of its own that stands back as the compiler does: looking at a large upload takes a core for a moment,
+/// and whoever uploads many of them would otherwise come before everybody's tasks.
 fn standing_back<R: Send>(run: impl FnOnce() -> R + Send) -> Result<R, String> {
     let lowered = || {
-        stand_back().map_err(|error| format!("the thread cannot be made nicer: {error}"))?;
+        stand_back().map_err(|error| format!("the thread cannot stand back: {error}"))?;
         Ok(run())
     };
     std::thread::scope(|scope| {
