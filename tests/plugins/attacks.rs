@@ -11,7 +11,7 @@ use std::{
 use hostile::{Attack, End};
 use paddock::{
     domain::{model::Posterior, plugin::World, problem::Problem, scenario::RaceSetup},
-    plugins::{Admitted, CallContext, LoadedPlugin, Outcome, PluginFailure, Rejection},
+    plugins::{Admitted, CallContext, LoadedPlugin, Outcome, PluginFailure, PluginLimits, Rejection},
 };
 use serde_json::Map;
 
@@ -119,22 +119,29 @@ fn harmless(name: &str) -> (Room, Admitted) {
     (room, admitted)
 }
 
-/// What a judge of this race that asks for something outside says of three scenarios; nothing where its import is refused.
+/// What a judge of this race that asks for something outside says of three scenarios. It is refused where the operator has not
+/// allowed WASI, and where the virtual one does not have what it asks for at all.
 fn seen(name: &str, race: &RaceSetup) -> Option<Vec<u8>> {
     let attack = attack(name);
     assert_eq!(attack.end, End::SeesNothing, "{name}");
-    match Room::new().runtime.admit(&attack.component()) {
+    let refused = |failure| {
+        let import = rejection(met(name, failure, Some("upload"), "component-import-refused"));
+        assert!(matches!(&import, Rejection::ForeignImport { name } if name.starts_with("wasi:")), "{import}");
+    };
+    refused(Room::new().runtime.admit(&attack.component()).unwrap_err());
+    let with_wasi = Room::with(PluginLimits { wasi: true, ..PluginLimits::default() });
+    match with_wasi.runtime.admit(&attack.component()) {
         Ok(admitted) => Some(judge(&admitted.plugin, &context(), race).unwrap()),
         Err(failure) => {
-            let import = rejection(met(name, failure, Some("upload"), "component-import-refused"));
-            assert!(matches!(&import, Rejection::ForeignImport { name } if name.starts_with("wasi:")), "{import}");
+            refused(failure);
             None
         }
     }
 }
 
 fn sees_nothing(name: &str, race: &RaceSetup) {
-    assert!(seen(name, race).is_none_or(|verdicts| verdicts == [0; 3]), "{name} saw something");
+    let seen = seen(name, race);
+    assert!(seen.as_ref().is_none_or(|verdicts| *verdicts == [0; 3]), "{name} saw {seen:?}");
 }
 
 #[test]
