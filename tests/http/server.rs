@@ -200,6 +200,14 @@ impl Server {
         answer(self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}")).call().expect(NO_ANSWER))
     }
 
+    /// Takes an answer in without reading it; gives its status.
+    pub fn take_in(&self, key: &str, path: &str) -> u16 {
+        let request = self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}"));
+        let mut response = request.call().expect(NO_ANSWER);
+        response.body_mut().read_to_vec().expect(NO_ANSWER);
+        response.status().as_u16()
+    }
+
     pub fn post(&self, key: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
         let request = self.agent.post(self.url(path)).header("authorization", format!("Bearer {key}"));
         answer(request.header("content-type", media_type).send(body).expect(NO_ANSWER))
