@@ -4,10 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use paddock::{
-    domain::{
-        interrupt::Interrupt,
-        spec::{Objective, Together},
-    },
+    domain::{interrupt::Interrupt, spec::Objective},
     optimize::{
         JointRequest, Proof, ScoreMatrix, SearchSpace, Session, Unwatched, Worth, best_lineup, joint_portfolio,
     },
@@ -143,9 +140,8 @@ fn the_optima_over_ten_thousand_scenarios_stay_as_they_are() {
 fn a_portfolio_of_150_is_proven_to_be_within_five_percent_of_the_optimum() {
     let Some((matrix, space)) = bristol(5) else { return };
     let interrupt = Interrupt::new();
-    for together in [Together::ExpectedMaximum, Together::AnyReaches { at_least: 380.0 }] {
-        let request =
-            JointRequest { worth: Worth::Together(together), lineups: 150, min_differences: 1, exposures: Vec::new() };
+    for worth in [Worth::ExpectedMaximum, Worth::AnyReaches(380.0)] {
+        let request = JointRequest { worth, lineups: 150, min_differences: 1, exposures: Vec::new() };
         let mut session = Session { interrupt: &interrupt, watch: &mut Unwatched, resume: None };
         let found = joint_portfolio(&matrix, &space, &request, None, &mut session).unwrap();
         assert_eq!(found.lineups.len(), 150);

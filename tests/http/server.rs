@@ -208,6 +208,14 @@ impl Server {
         response.status().as_u16()
     }
 
+    /// A file in the form that `accept` names: status, media type and bytes.
+    pub fn get_file(&self, key: &str, path: &str, accept: &str) -> (u16, String, Vec<u8>) {
+        let request = self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}"));
+        let mut answered = request.header("accept", accept).call().expect(NO_ANSWER);
+        let media_type = answered.headers()["content-type"].to_str().unwrap().to_owned();
+        (answered.status().as_u16(), media_type, answered.body_mut().read_to_vec().unwrap())
+    }
+
     pub fn post(&self, key: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
         let request = self.agent.post(self.url(path)).header("authorization", format!("Bearer {key}"));
         answer(request.header("content-type", media_type).send(body).expect(NO_ANSWER))

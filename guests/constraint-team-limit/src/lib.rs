@@ -16,7 +16,8 @@ const ROSTER_MAX: usize = 32;
 /// The verdict on a lineup with too many drivers of one team.
 const TOO_MANY: u8 = 1;
 
-const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{"max_per_team":{"type":"integer","minimum":1,"maximum":32,"default":2,"description":"Most drivers of one team in a lineup."}}}"#;
+/// More drivers never mend a lineup, so that parts of lineups may be judged.
+const SCHEMA: &str = r#"{"x-judges-partial-lineups":true,"type":"object","additionalProperties":false,"properties":{"max_per_team":{"type":"integer","minimum":1,"maximum":32,"default":2,"description":"Most drivers of one team in a lineup."}}}"#;
 
 /// The plugin.
 #[derive(Debug)]
@@ -148,5 +149,21 @@ mod tests {
         };
         assert_eq!(of_size(ROSTER_MAX), Ok(vec![0]));
         assert!(matches!(of_size(ROSTER_MAX + 1), Err(Refusal::UnsupportedInput(_))));
+    }
+
+    #[test]
+    fn a_part_of_a_lineup_is_vetoed_only_where_every_lineup_with_it_is() {
+        let pairs: Vec<[u16; 2]> = (0..6).flat_map(|one| (one + 1..6).map(move |two| [one, two])).collect();
+        let team = ["Red", "Blue", "Red", "", "", "Red"].map(str::to_owned).to_vec();
+        let judge = TeamJudge::open(Slate { team, ..Slate::default() }, r#"{"max_per_team": 1}"#).unwrap();
+        for pair in pairs {
+            let part = judge.judge(&LineupBlock { lineups: 1, roster_size: 2, entry: pair.to_vec() }).unwrap();
+            for third in (0..6).filter(|third| !pair.contains(third)) {
+                let mut entry = vec![pair[0], pair[1], third];
+                entry.sort_unstable();
+                let whole = judge.judge(&LineupBlock { lineups: 1, roster_size: 3, entry }).unwrap();
+                assert!(part == [0] || whole != [0], "{pair:?} and {third}");
+            }
+        }
     }
 }

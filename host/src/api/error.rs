@@ -317,6 +317,8 @@ fn status_of(code: &str) -> StatusCode {
         | "constraint-failed"
         | "veto-rate-too-high"
         | "too-few-draws"
+        | "no-lineups"
+        | "no-player-ids"
         | "unknown-contest"
         | "input-changed"
         | "output-too-large" => StatusCode::UNPROCESSABLE_ENTITY,

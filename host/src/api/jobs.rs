@@ -309,7 +309,7 @@ async fn result(
     Ok(Json(JobResult { job: row.id, kind: row.kind, state: found.state, components: found.components, result }))
 }
 
-fn check_has_result(row: &JobRow) -> Result<(), ApiError> {
+pub(super) fn check_has_result(row: &JobRow) -> Result<(), ApiError> {
     match row.state {
         JobState::Succeeded | JobState::Partial => Ok(()),
         JobState::Queued | JobState::Running => {

@@ -20,6 +20,7 @@ mod job_changes;
 mod job_compare;
 mod job_events;
 mod job_labels;
+mod job_lineups;
 mod job_list;
 mod job_plan;
 mod job_removal;
@@ -123,6 +124,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(job_removal::routes())
         .merge(job_attempts::routes())
         .merge(job_compare::routes())
+        .merge(job_lineups::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())
         .merge(schedules::routes())

@@ -63,7 +63,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let artifacts = ArtifactStore::open(&config.db, db.clone()).context("cannot open the artifact store")?;
     let plugins = open_plugins(&config)?;
     builtins::enter(&db, &artifacts, &plugins).await?;
-    let contests = Arc::new(ContestBook::embedded()?);
+    let contests = Arc::new(ContestBook::with_files(config.catalog.contests_dir.as_deref())?);
     let pipeline = Pipeline::new(
         db.clone(),
         artifacts.clone(),

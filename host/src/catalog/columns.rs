@@ -55,6 +55,8 @@ pub enum Column {
     Salary,
     /// The contest operator's id of the player.
     ExternalId,
+    /// Positions that the player may take, with `/` between them.
+    Positions,
 }
 
 impl Column {
@@ -84,6 +86,7 @@ impl Column {
             Self::Status => "status",
             Self::Salary => "salary",
             Self::ExternalId => "external_id",
+            Self::Positions => "positions",
         }
     }
 
@@ -112,6 +115,7 @@ impl Column {
             Self::Status => &["status", "finishstatus"],
             Self::Salary => &["salary", "dksalary", "fdsalary", "price"],
             Self::ExternalId => &["externalid", "playerid", "id"],
+            Self::Positions => &["positions", "rosterposition", "position"],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The contests that paddock ships: versioned data files, checked when they are loaded.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::domain::contest::Contest;
 
@@ -13,12 +13,24 @@ const FILES: [(&str, &str); 3] = [
 
 /// Largest roster, as the plugin contract has it.
 const ROSTER_MAX: u16 = 32;
+/// Most kinds of places: their sets become rules.
+const SLOTS_MAX: usize = 8;
+/// How much of points or salary a place may count.
+const PERCENT: std::ops::RangeInclusive<u32> = 1..=1_000;
 /// Most points of one term of a scoring table, in hundredths; keeps sums far from overflow.
 const TERM_HUNDREDTHS_MAX: i64 = 10_000_000;
 
 /// A contest file that does not describe a contest.
 #[derive(Debug, thiserror::Error)]
 pub enum ContestFileError {
+    /// The directory or a file in it cannot be read; correct `catalog.contests_dir` or the permissions.
+    #[error("contests cannot be read from {place}: {source}")]
+    Unreadable {
+        /// The directory or file.
+        place: String,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
     /// Not JSON of a contest; the text names the field.
     #[error("contest file {file} is not a contest: {source}")]
     Malformed {
@@ -60,6 +72,29 @@ impl ContestBook {
         let mut book = Self(BTreeMap::new());
         for (file, text) in FILES {
             book.add(file, text)?;
+        }
+        Ok(book)
+    }
+
+    /// The contests that paddock ships, and those of a directory.
+    ///
+    /// # Errors
+    /// [`ContestFileError`] that names the file.
+    pub fn with_files(directory: Option<&Path>) -> Result<Self, ContestFileError> {
+        let mut book = Self::embedded()?;
+        let Some(directory) = directory else { return Ok(book) };
+        let unreadable = |place: &Path| {
+            let place = place.display().to_string();
+            |source| ContestFileError::Unreadable { place, source }
+        };
+        let listed = fs::read_dir(directory).map_err(unreadable(directory))?;
+        let files = listed.map(|file| file.map(|file| file.path())).collect::<Result<Vec<_>, _>>();
+        let mut files = files.map_err(unreadable(directory))?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.sort();
+        for file in files {
+            let text = fs::read_to_string(&file).map_err(unreadable(&file))?;
+            book.add(&file.display().to_string(), &text)?;
         }
         Ok(book)
     }
@@ -124,6 +159,8 @@ fn complaint(contest: &Contest) -> Option<(&'static str, &'static str)> {
         Some(("name, operator and source", "must not be empty"))
     } else if !(1..=ROSTER_MAX).contains(&contest.roster_size) {
         Some(("roster_size", "must be in 1..=32"))
+    } else if let Some(complaint) = slots_complaint(contest) {
+        Some(("slots", complaint))
     } else if contest.salary_cap_usd == 0 {
         Some(("salary_cap_usd", "must be positive"))
     } else if scoring.finish_hundredths.is_empty() || !scoring.finish_hundredths.is_sorted_by(|a, b| a >= b) {
@@ -135,9 +172,57 @@ fn complaint(contest: &Contest) -> Option<(&'static str, &'static str)> {
     }
 }
 
+/// What is wrong with the places of a contest that tells them apart.
+fn slots_complaint(contest: &Contest) -> Option<&'static str> {
+    let slots = &contest.slots;
+    let mut names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    if slots.is_empty() {
+        None
+    } else if slots.len() > SLOTS_MAX {
+        Some("must be at most 8 kinds of places")
+    } else if names.len() < slots.len() || names[0].is_empty() {
+        Some("must have names that differ")
+    } else if slots.iter().map(|slot| u32::from(slot.count)).sum::<u32>() != u32::from(contest.roster_size) {
+        Some("must have roster_size places together")
+    } else if slots.iter().any(|slot| slot.count == 0) {
+        Some("must each have a place")
+    } else if !slots.iter().all(|slot| PERCENT.contains(&slot.points_percent) && PERCENT.contains(&slot.salary_percent))
+    {
+        Some("must count from 1 to 1,000 percent of points and salary")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_contest_may_tell_its_places_apart() {
+        let with = |slots: &str| {
+            let text = FILES[2].1.replace("\"salary_cap_usd\"", &format!("\"slots\": {slots}, \"salary_cap_usd\""));
+            ContestBook(BTreeMap::new()).add("x", &text)
+        };
+        let captain = r#"{ "name": "CPT", "count": 1, "points_percent": 150, "salary_percent": 150 }"#;
+        assert!(with(&format!("[{captain}, {{ \"name\": \"D\", \"count\": 4 }}]")).is_ok());
+        let wrong = [
+            format!("[{captain}]"),
+            format!("[{captain}, {{ \"name\": \"CPT\", \"count\": 4 }}]"),
+            format!("[{captain}, {{ \"name\": \"A\", \"count\": 4 }}, {{ \"name\": \"B\", \"count\": 0 }}]"),
+            r#"[{ "name": "D", "count": 5, "points_percent": 1001 }]"#.to_owned(),
+            format!(
+                "[{}]",
+                (0..9).map(|slot| format!("{{ \"name\": \"{slot}\", \"count\": 1 }}")).collect::<Vec<_>>().join(",")
+            ),
+        ];
+        for slots in wrong {
+            let error = with(&slots).unwrap_err();
+            assert!(matches!(error, ContestFileError::Invalid { field: "slots", .. }), "{slots}: {error}");
+        }
+    }
 
     #[test]
     fn every_shipped_contest_loads_under_the_key_its_file_is_named_for() {
@@ -146,6 +231,21 @@ mod tests {
         for (file, _) in FILES {
             assert!(book.get(file.trim_end_matches(".json")).is_some(), "{file}");
         }
+    }
+
+    #[test]
+    fn a_directory_adds_contests_and_a_wrong_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = FILES[2].1.replace("fanduel-nascar-2016", "ours-2016");
+        fs::write(directory.path().join("ours.json"), &text).unwrap();
+        fs::write(directory.path().join("notes.txt"), "no contest").unwrap();
+        let book = ContestBook::with_files(Some(directory.path())).unwrap();
+        assert!(book.get("ours-2016").is_some() && book.list().count() == FILES.len() + 1);
+        fs::write(directory.path().join("twice.json"), &text).unwrap();
+        let error = ContestBook::with_files(Some(directory.path())).unwrap_err();
+        assert!(error.to_string().contains("twice.json"), "{error}");
+        let error = ContestBook::with_files(Some(&directory.path().join("absent"))).unwrap_err();
+        assert!(matches!(error, ContestFileError::Unreadable { .. }), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Named maxima of imports and histories.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// Entries of a race: fewest and most, as the plugin contract has them.
@@ -37,6 +39,9 @@ pub struct CatalogLimits {
     pub history_races_max: u32,
     /// Most rows of a page of a list.
     pub page_rows_max: u32,
+    /// Directory with further contests, one JSON file each, read at the start. All nodes of a fleet need the same ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contests_dir: Option<PathBuf>,
 }
 
 impl Default for CatalogLimits {
@@ -51,6 +56,7 @@ impl Default for CatalogLimits {
             name_similarity_margin: 0.03,
             history_races_max: 1_000,
             page_rows_max: 500,
+            contests_dir: None,
         }
     }
 }

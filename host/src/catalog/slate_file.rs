@@ -15,8 +15,15 @@ use super::{
     table::Table,
 };
 
-const WANTED: [Column; 6] =
-    [Column::Driver, Column::FirstName, Column::LastName, Column::Salary, Column::Start, Column::ExternalId];
+const WANTED: [Column; 7] = [
+    Column::Driver,
+    Column::FirstName,
+    Column::LastName,
+    Column::Salary,
+    Column::Start,
+    Column::ExternalId,
+    Column::Positions,
+];
 
 /// Which operator's format a slate file has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -41,6 +48,8 @@ pub struct SlateRow {
     pub external_id: Option<String>,
     /// Salary in whole contest dollars.
     pub salary_usd: u32,
+    /// Positions that the player may take, where the file has a column of them.
+    pub positions: Vec<String>,
     /// Start position, where the file has a column of them.
     pub start: Option<u16>,
 }
@@ -112,6 +121,7 @@ fn read_rows(table: &Table, columns: &Columns, limits: &CatalogLimits, issues: &
 fn read_row(mut cells: Cells<'_>, players: u64) -> Option<SlateRow> {
     let driver = read_driver(&mut cells);
     let external_id = cells.name_or_empty(Column::ExternalId);
+    let positions = cells.name_or_empty(Column::Positions);
     let salary_usd = cells.whole(Column::Salary, 0..=u64::from(SALARY_USD_MAX));
     let start = match cells.columns.has(Column::Start) {
         true => cells.whole(Column::Start, 1..=players).map(Some),
@@ -122,6 +132,7 @@ fn read_row(mut cells: Cells<'_>, players: u64) -> Option<SlateRow> {
         driver: driver?,
         external_id: external_id.map(|id| (!id.is_empty()).then_some(id))?,
         salary_usd: salary_usd?,
+        positions: positions?.split('/').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         start: start?,
     })
 }

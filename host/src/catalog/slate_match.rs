@@ -83,6 +83,7 @@ pub fn match_slate(
                     driver: entries[index].driver.clone(),
                     external_id: player.external_id.clone(),
                     salary_usd: player.salary_usd,
+                    positions: player.positions.clone(),
                     race_entry: u16::try_from(index).unwrap_or(u16::MAX),
                 });
                 continue;

@@ -65,6 +65,8 @@ struct StoredEntry {
     driver: String,
     external_id: Option<String>,
     salary_usd: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    positions: Vec<String>,
 }
 
 const INSERT: &str = "
@@ -94,6 +96,7 @@ pub async fn insert_slate_in(tx: &mut WriteTx, team: &TeamId, new: NewSlate) -> 
             driver: entry.driver.clone(),
             external_id: entry.external_id.clone(),
             salary_usd: entry.salary_usd,
+            positions: entry.positions.clone(),
         })
         .collect();
     let entries_text = rows::to_text(&stored, "slates.entries")?;
@@ -136,9 +139,9 @@ pub async fn slate(db: &Db, team: &TeamId, id: &SlateId) -> Result<Slate, Catalo
 
 fn place(entry: StoredEntry, slate: &SlateSummary, race: &Race) -> Result<SlateEntry, CatalogError> {
     let place = race.entries.iter().position(|known| known.driver == entry.driver);
-    let StoredEntry { driver, external_id, salary_usd } = entry;
+    let StoredEntry { driver, external_id, salary_usd, positions } = entry;
     match place.and_then(|place| u16::try_from(place).ok()) {
-        Some(race_entry) => Ok(SlateEntry { driver, external_id, salary_usd, race_entry }),
+        Some(race_entry) => Ok(SlateEntry { driver, external_id, salary_usd, positions, race_entry }),
         None => Err(CatalogError::SlateOutdated { slate: slate.id.as_str().to_owned(), driver, race: race.key() }),
     }
 }

@@ -123,6 +123,7 @@ async fn a_slate_finds_its_drivers_by_name_after_the_race_was_run() {
             driver: driver.to_owned(),
             external_id: None,
             salary_usd: 8_000,
+            positions: vec!["D".to_owned()],
             race_entry,
         })
     };

@@ -8,6 +8,7 @@ pub mod job;
 pub mod lineup;
 pub mod lineup_rule;
 pub mod model;
+pub mod payout;
 pub mod plugin;
 pub mod problem;
 pub mod race;

@@ -62,6 +62,18 @@ pub struct PluginDescription {
     pub judges_lineups: bool,
 }
 
+/// The annotation of a parameter schema by which a constraint says that its vetoes of lineups stay whatever is added to a lineup.
+const JUDGES_PARTIAL_LINEUPS: &str = "x-judges-partial-lineups";
+
+impl PluginDescription {
+    /// Whether a lineup is vetoed as soon as a part of it is, so that parts may be judged to spare the search their lineups.
+    #[must_use]
+    pub fn judges_partial_lineups(&self) -> bool {
+        let declared = self.params_schema.get(JUDGES_PARTIAL_LINEUPS);
+        self.judges_lineups && declared.and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
+}
+
 /// What a guest cost: fuel is deterministic, the rest is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Usage {

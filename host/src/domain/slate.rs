@@ -14,6 +14,9 @@ pub struct SlateEntry {
     pub external_id: Option<String>,
     /// Salary in whole contest dollars.
     pub salary_usd: u32,
+    /// Positions that the entry may take, where the file had a column of them; contests that tell places apart need them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<String>,
     /// Index of the entry in its race's `entries`.
     pub race_entry: u16,
 }

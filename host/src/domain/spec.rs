@@ -10,6 +10,7 @@ use super::{
     ids::{ModelId, RaceId, SlateId},
     job::JobKind,
     lineup_rule::{ExposureSpec, LineupRule},
+    payout::PayoutSpec,
 };
 
 /// What a job shall do.
@@ -223,7 +224,7 @@ impl Default for Objective {
 }
 
 /// What the lineups of a portfolio are worth together.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Together {
     /// The mean over scenarios of the best lineup's score, in points.
@@ -232,6 +233,12 @@ pub enum Together {
     AnyReaches {
         /// Points to reach.
         at_least: f64,
+    },
+    /// The mean over scenarios of what the lineups win together in a contest against a field of opponents, less their fees, in US
+    /// dollars. Lineups that tie share the prizes of their places; one's own lineups take places from each other too.
+    ExpectedPayout {
+        /// The contest.
+        contest: PayoutSpec,
     },
 }
 
@@ -287,6 +294,9 @@ pub struct OptimizeSpec {
     /// Fresh scenarios on which the chosen lineups are scored again; 0 = no tail validation.
     #[serde(default = "default_validation_scenarios")]
     pub validation_scenarios: u32,
+    /// Further seeds whose scenarios the first choice is repeated on, to see how much of it hangs on the seed.
+    #[serde(default)]
+    pub sensitivity_seeds: u32,
 }
 
 const fn one() -> u32 {

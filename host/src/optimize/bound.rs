@@ -6,7 +6,8 @@
 //!
 //! A hinge is convex in X. A lineup of r free entries over a locked base B is the average of `B + (r/L) Q` over all its subsets Q
 //! of L entries, hence `H(lineup) <= average over Q of H(B + (r/L) Q)`. One pass over the scenarios per subset, done once, then
-//! bounds every lineup by a few additions. With L = r - 2 there are an order of magnitude fewer subsets than lineups.
+//! bounds every lineup by a few additions. With L = r - 1 there are a few times fewer subsets than lineups and the bound is far tighter;
+//! with L = r - 2 there are an order of magnitude fewer, for a table that is made again and again.
 //!
 //! The mean is linear: its table is of single entries and the bound is the value itself.
 
@@ -62,17 +63,17 @@ impl SubsetTable {
         Self { size: 1, entries: sums.len(), rows, offset: (locked + places as i64 * least) as f64, step }
     }
 
-    /// Table of hinges over the floors (in units, one per scenario) of subsets of [`subset_size`] entries.
+    /// Table of hinges over the floors (in units, one per scenario) of subsets of `size` entries.
     ///
     /// Stops early, with a useless table, where the interrupt is raised: the caller looks.
     pub fn of_hinges(
         grid: &Grid,
         candidates: &Candidates,
+        size: usize,
         floor: impl Fn(usize) -> i32,
         bound: HingeBound,
         interrupt: &Interrupt,
     ) -> Self {
-        let size = subset_size(candidates);
         let scaled = Scaled::new(grid, candidates.places as f64 / size as f64);
         let subsets = binomial(candidates.places, size) as f64;
         let largest = 2.0 * RANGE_MAX * grid.len() as f64 * subsets;
@@ -83,6 +84,21 @@ impl SubsetTable {
         build.all_rows(&scaled.start(grid, floor), &mut rows);
         let step = f64::from(1_u32 << shift) / subsets * scaled.unit * grid.unit as f64 * bound.factor;
         Self { size, entries, rows, offset: bound.offset, step }
+    }
+
+    /// The table of the sum of values that these tables bound; `None` where there are none.
+    pub fn add_up(mut tables: impl Iterator<Item = Self>, places: usize) -> Option<Self> {
+        let Self { size, entries, rows, offset: mut total, step } = tables.next()?;
+        let mut values: Vec<f64> = rows.into_iter().map(|element| f64::from(element) * step).collect();
+        for Self { rows, offset, step, .. } in tables {
+            total += offset;
+            values.iter_mut().zip(rows).for_each(|(value, element)| *value += f64::from(element) * step);
+        }
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        let step = (largest * binomial(places, size) as f64 / SUM_MAX).max(f64::MIN_POSITIVE);
+        // One step is added against rounding errors of the division, and because 0 stands for what is not allowed.
+        let rows = values.into_iter().map(|value| (value / step).ceil() as u32 + 1).collect();
+        Some(Self { size, entries, rows, offset: total, step })
     }
 
     /// Table elements of the subsets that consist of the subset with this rank and one larger entry, by that entry.
@@ -112,10 +128,20 @@ impl SubsetTable {
     }
 }
 
-/// Two entries fewer than the places, where the table stays small; fewer otherwise.
-pub(super) fn subset_size(candidates: &Candidates) -> usize {
+/// How much a table may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// It is used for one pass over all lineups, which it makes much shorter.
+    Once,
+    /// It is made again at every step.
+    Often,
+}
+
+/// One entry fewer than the places, or two, where the table stays small; fewer otherwise.
+pub(super) fn subset_size(candidates: &Candidates, effort: Effort) -> usize {
     let (entries, places) = (candidates.free.len(), candidates.places);
-    let wanted = if places > 3 { places - 2 } else { places.saturating_sub(1).max(1) };
+    let spared = if effort == Effort::Often && places > 3 { 2 } else { 1 };
+    let wanted = places.saturating_sub(spared).max(1);
     let fits = |&size: &usize| binomial(entries, size - 1) * entries as u128 <= TABLE_MAX;
     (1..=wanted).rev().find(fits).unwrap_or(1)
 }

@@ -83,6 +83,10 @@ fn extreme(space: &SearchSpace, parts: &[Part], aim: Aim) -> Option<u64> {
     };
     let count: Expression = picks.iter().sum();
     model.add_constraint(constraint!(count == space.roster_size as f64));
+    for twins in &space.twins {
+        let sum: Expression = twins.iter().map(|&entry| picks[usize::from(entry)]).sum();
+        model.add_constraint(constraint!(sum <= 1.0));
+    }
     for &part in parts {
         match part {
             Part::Cap => drop(model.add_constraint(constraint!(salary() <= f64::from(space.salary_max_usd)))),

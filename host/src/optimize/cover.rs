@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use super::{
     answer::SearchFailure,
+    course::Change,
     goal::Goal,
     grid::{Grid, MILLI, exact_scores},
     matrix::ScoreMatrix,
+    standing::{MICRO, Payouts, Standing},
     value::{Measure, entries_of},
 };
-use crate::domain::spec::{Objective, Together};
+use crate::domain::spec::Objective;
 
 /// What the lineups of a portfolio are worth.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Worth {
     /// The sum of what each is worth alone.
     Each(Objective),
-    /// What they are worth together.
-    Together(Together),
+    /// The mean over scenarios of the best score, in points.
+    ExpectedMaximum,
+    /// The share of scenarios in which any score is at least so many points.
+    AnyReaches(f64),
+    /// What they win in a contest, less fees, in dollars: the mean over scenarios.
+    Payout(Arc<Payouts>),
 }
 
 /// What a portfolio has in each scenario.
@@ -34,6 +40,8 @@ enum Has {
     Best { scores: Vec<i32>, least: i32 },
     /// How many lineups reach the threshold, in thousandths.
     Reached { counts: Vec<u32>, milli: i32 },
+    /// How they stand in a contest.
+    Places(Standing),
 }
 
 /// Prices of the scenarios, and the search that turns them into a bound.
@@ -61,20 +69,21 @@ impl<'a> Cover<'a> {
     ///
     /// # Errors
     /// [`SearchFailure::Invalid`] where the threshold is out of range.
-    pub fn new(matrix: &'a ScoreMatrix, grid: Arc<Grid>, worth: Worth) -> Result<Self, SearchFailure> {
+    pub fn new(matrix: &'a ScoreMatrix, grid: Arc<Grid>, worth: &Worth) -> Result<Self, SearchFailure> {
         let scenarios = matrix.scenarios();
         let has = match worth {
-            Worth::Each(objective) => Has::Sum { measure: Measure::new(objective, scenarios)?, total: 0 },
-            Worth::Together(Together::ExpectedMaximum) => {
+            Worth::Each(objective) => Has::Sum { measure: Measure::new(*objective, scenarios)?, total: 0 },
+            Worth::ExpectedMaximum => {
                 let least = (i64::from(grid.floor(i64::MIN / 4)) * grid.unit) as i32;
                 Has::Best { scores: vec![least; scenarios], least }
             }
-            Worth::Together(Together::AnyReaches { at_least }) => {
-                match Measure::new(Objective::Probability { at_least }, scenarios)? {
+            Worth::AnyReaches(at_least) => {
+                match Measure::new(Objective::Probability { at_least: *at_least }, scenarios)? {
                     Measure::Reach { milli } => Has::Reached { counts: vec![0; scenarios], milli },
                     _ => Has::Reached { counts: Vec::new(), milli: 0 },
                 }
             }
+            Worth::Payout(payouts) => Has::Places(Standing::new(matrix, Arc::clone(payouts))?),
         };
         Ok(Self { matrix, grid, has })
     }
@@ -91,6 +100,7 @@ impl<'a> Cover<'a> {
             Has::Reached { counts, milli } => {
                 counts.iter_mut().zip(added).for_each(|(count, score)| *count += u32::from(score >= *milli));
             }
+            Has::Places(standing) => standing.add(&added),
         }
     }
 
@@ -100,6 +110,7 @@ impl<'a> Cover<'a> {
             Has::Sum { total, .. } => *total = 0,
             Has::Best { scores, least } => scores.fill(*least),
             Has::Reached { counts, .. } => counts.fill(0),
+            Has::Places(standing) => standing.clear(),
         }
         lineups.for_each(|lineup| self.add(lineup));
     }
@@ -110,7 +121,18 @@ impl<'a> Cover<'a> {
             Has::Sum { total, .. } => *total,
             Has::Best { scores, .. } => scores.iter().map(|&score| i64::from(score)).sum(),
             Has::Reached { counts, .. } => counts.iter().filter(|&&count| count > 0).count() as i64,
+            Has::Places(standing) => standing.value(),
         }
+    }
+
+    /// What each lineup costs, in dollars; 0 where nothing is won.
+    pub fn fee(&self) -> f64 {
+        if let Has::Places(standing) = &self.has { standing.fee_usd() } else { 0.0 }
+    }
+
+    /// What rounding can hide per lineup.
+    pub fn rounding(&self) -> f64 {
+        if let Has::Places(standing) = &self.has { standing.rounding_usd() } else { 0.0 }
     }
 
     /// Whether a lineup is worth the same whatever the others are.
@@ -135,7 +157,38 @@ impl<'a> Cover<'a> {
             Has::Sum { measure, .. } => measure.shown(value, self.matrix.scenarios()),
             Has::Best { .. } => value as f64 / (MILLI * scenarios),
             Has::Reached { .. } => value as f64 / scenarios,
+            Has::Places(_) => value as f64 / (MICRO * scenarios),
         }
+    }
+
+    /// What gains depend on, one number per scenario; `None` where they are not sums over scenarios of whole units.
+    pub fn state(&self) -> Option<Vec<i16>> {
+        match &self.has {
+            Has::Best { scores, .. } if self.grid.is_exact => {
+                Some(scores.iter().map(|&score| self.grid.floor(i64::from(score)) as i16).collect())
+            }
+            Has::Reached { counts, .. } if self.grid.is_exact => {
+                Some(counts.iter().map(|&count| i16::from(count == 0)).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// What one more lineup adds in these scenarios, in one state and in another.
+    pub fn change(&self, was: &[i16], is: &[i16], scenarios: &[u32]) -> Change<'a> {
+        if let Has::Reached { milli, .. } = self.has {
+            let open = |state: &[i16]| {
+                let open: Vec<u32> = scenarios.iter().copied().filter(|&s| state[s as usize] != 0).collect();
+                Goal::new(self.matrix, Arc::new(self.grid.only(&open)), Measure::Reach { milli })
+            };
+            return Change { was: open(was), is: open(is) };
+        }
+        let grid = Arc::new(self.grid.only(scenarios));
+        let goal = |state: &[i16]| {
+            let floors = scenarios.iter().map(|&s| i32::from(state[s as usize]) * self.grid.unit as i32).collect();
+            Goal::new(self.matrix, Arc::clone(&grid), Measure::Gain { floors })
+        };
+        Change { was: goal(was), is: goal(is) }
     }
 
     /// What one more lineup adds.
@@ -150,11 +203,17 @@ impl<'a> Cover<'a> {
                 let grid = self.grid.only(&open.collect::<Vec<u32>>());
                 Goal::new(self.matrix, Arc::new(grid), Measure::Reach { milli: *milli })
             }
+            Has::Places(standing) => {
+                Goal::new(self.matrix, Arc::clone(&self.grid), Measure::Steps(Arc::new(standing.steps())))
+            }
         }
     }
 
     /// What would be lost without each of the lineups, which are all there are.
     pub fn losses(&self, lineups: impl Iterator<Item = u128> + Clone) -> Vec<i64> {
+        if let Has::Places(standing) = &self.has {
+            return standing.losses(self.matrix, &lineups.collect::<Vec<u128>>());
+        }
         let mut scores = Vec::new();
         let seconds = self.seconds(lineups.clone());
         let mut loss = |lineup: u128| -> i64 {
@@ -168,6 +227,7 @@ impl<'a> Cover<'a> {
                 Has::Reached { counts, milli } => {
                     scores.iter().zip(counts).filter(|(score, count)| *score >= milli && **count == 1).count() as i64
                 }
+                Has::Places(_) => 0,
             }
         };
         lineups.map(&mut loss).collect()
@@ -195,7 +255,7 @@ impl<'a> Cover<'a> {
     pub fn prices(&self, lineups: impl Iterator<Item = u128>) -> Vec<Prices<'a>> {
         let scenarios = self.matrix.scenarios() as f64;
         match &self.has {
-            Has::Sum { .. } => Vec::new(),
+            Has::Sum { .. } | Has::Places(_) => Vec::new(),
             Has::Best { scores, .. } => {
                 let seconds = self.seconds(lineups);
                 let between = |weight: f64| -> Vec<i32> {

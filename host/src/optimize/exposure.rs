@@ -25,9 +25,11 @@ pub fn check_exposures(space: &SearchSpace, exposures: &[Exposure], lineups: u32
 /// Exposures of a portfolio that is being picked.
 #[derive(Debug, Clone)]
 pub(super) struct Exposures {
-    /// Fewest and most lineups per slate entry.
+    /// The entries of each driver.
+    drivers: Vec<u128>,
+    /// Fewest and most lineups per driver.
     limits: Vec<(u32, u32)>,
-    /// Lineups so far per slate entry.
+    /// Lineups so far per driver.
     used: Vec<u32>,
     places: u32,
 }
@@ -38,21 +40,30 @@ impl Exposures {
     /// # Errors
     /// [`Infeasible::Exposures`] where they do, [`SearchFailure::Invalid`] where an entry is not on the slate.
     pub fn new(space: &SearchSpace, exposures: &[Exposure], lineups: u32) -> Result<Self, SearchFailure> {
-        let mut limits = vec![(0, lineups); space.names.len()];
+        let drivers = drivers(space);
+        let mut limits = vec![(0, lineups); drivers.len()];
         for exposure in exposures {
-            let Some(limit) = limits.get_mut(usize::from(exposure.entry)) else {
+            let driver =
+                drivers.iter().position(|driver| driver.checked_shr(u32::from(exposure.entry)).unwrap_or(0) & 1 == 1);
+            let Some(limit) = driver.and_then(|driver| limits.get_mut(driver)) else {
                 let detail = format!("entry {} is not on the slate, which has {}", exposure.entry, space.names.len());
                 return Err(SearchFailure::Invalid { field: "exposures", detail });
             };
             *limit = (limit.0.max(exposure.at_least), limit.1.min(exposure.at_most));
         }
-        space.excludes.iter().for_each(|&entry| limits[usize::from(entry)].1 = 0);
-        for &entry in &space.locks {
-            let limit = &mut limits[usize::from(entry)];
-            limit.0 = limit.0.max(lineups);
+        let excluded = space.excludes.iter().fold(0, |set, &entry| set | 1_u128 << entry);
+        let locked = space.locks.iter().fold(0, |set, &entry| set | 1_u128 << entry);
+        for (limit, driver) in limits.iter_mut().zip(&drivers) {
+            if driver & !excluded == 0 {
+                limit.1 = 0;
+            }
+            if driver & locked != 0 {
+                limit.0 = limit.0.max(lineups);
+            }
         }
         let contradicts = |detail: String| Err(Infeasible::Exposures { detail }.into());
-        for (name, &(at_least, at_most)) in space.names.iter().zip(&limits) {
+        let names = drivers.iter().map(|driver| &space.names[driver.trailing_zeros() as usize]);
+        for (name, &(at_least, at_most)) in names.zip(&limits) {
             if at_least > at_most {
                 return contradicts(format!(
                     "{name} must be in {at_least} of {lineups} lineups and may be in {at_most}"
@@ -72,7 +83,7 @@ impl Exposures {
                 "the greatest exposures leave {allowed} places, but {lineups} lineups have {all}"
             ));
         }
-        Ok(Self { limits, used: vec![0; space.names.len()], places })
+        Ok(Self { used: vec![0; limits.len()], drivers, limits, places })
     }
 
     /// Counts a lineup.
@@ -86,8 +97,8 @@ impl Exposures {
     }
 
     fn change(&mut self, lineup: u128, change: impl Fn(&mut u32)) {
-        let entries = self.used.iter_mut().enumerate().filter(|(entry, _)| lineup >> entry & 1 == 1);
-        entries.for_each(|(_, used)| change(used));
+        let drivers = self.used.iter_mut().zip(&self.drivers).filter(|(_, driver)| lineup & *driver != 0);
+        drivers.for_each(|(used, _)| change(used));
     }
 
     /// What the next lineup must satisfy, when `missing` are missing with it.
@@ -98,19 +109,19 @@ impl Exposures {
         let mut rules = Rules::default();
         let (mut needed, mut scarce, mut spent) = (0_u128, 0_u128, 0_u128);
         let (mut needs, mut left) = (0_u64, 0_u64);
-        for (entry, (&(at_least, at_most), &used)) in self.limits.iter().zip(&self.used).enumerate() {
+        for ((&driver, &(at_least, at_most)), &used) in self.drivers.iter().zip(&self.limits).zip(&self.used) {
             let (need, room) = (at_least.saturating_sub(used), at_most.saturating_sub(used));
             if need >= missing {
-                rules.count(1 << entry, 1, 1);
+                rules.count(driver, 1, 1);
             }
             if need > 0 {
-                needed |= 1 << entry;
+                needed |= driver;
                 needs += u64::from(need);
             }
             if room == 0 {
-                spent |= 1 << entry;
+                spent |= driver;
             } else if room < missing {
-                scarce |= 1 << entry;
+                scarce |= driver;
             }
             left += u64::from(room.min(missing.saturating_sub(1)));
         }
@@ -132,4 +143,20 @@ impl Exposures {
     pub fn are_kept(&self) -> bool {
         self.limits.iter().zip(&self.used).all(|(&(at_least, at_most), used)| (at_least..=at_most).contains(used))
     }
+}
+
+/// The entries of each driver: one, or twins.
+fn drivers(space: &SearchSpace) -> Vec<u128> {
+    let mut drivers = Vec::with_capacity(space.names.len());
+    for entry in 0..space.names.len() as u16 {
+        let twins = space.twins.iter().find(|twins| twins.contains(&entry));
+        match twins {
+            None => drivers.push(1 << entry),
+            Some(twins) if twins.iter().min() == Some(&entry) => {
+                drivers.push(twins.iter().fold(0, |set, &twin| set | 1 << twin));
+            }
+            Some(_) => {}
+        }
+    }
+    drivers
 }

@@ -7,6 +7,7 @@ use super::{
     kernels::{self, Column, count_above, excess_over, nth_largest},
     matrix::ScoreMatrix,
     space::Candidates,
+    steps::{Stairs, Steps},
     value::{Measure, entries_of},
 };
 
@@ -23,6 +24,11 @@ pub(super) enum Floors {
 }
 
 impl Floors {
+    /// The floor of all scenarios; 0 where each has its own.
+    pub const fn common(&self) -> i32 {
+        if let Self::Same(floor) = self { *floor } else { 0 }
+    }
+
     /// The floor of a scenario.
     pub fn at(&self, scenario: usize) -> i32 {
         match self {
@@ -40,6 +46,8 @@ pub(super) struct Goal<'a> {
     pub measure: Measure,
     /// For a tail or rank: near that of the lineups that matter, which then need no closer look. Any floor is right.
     pub floors: Floors,
+    /// For a worth that rises in steps.
+    stairs: Option<Arc<Stairs>>,
 }
 
 impl<'a> Goal<'a> {
@@ -50,9 +58,13 @@ impl<'a> Goal<'a> {
             Measure::Gain { floors } => {
                 Floors::Each(floors.iter().map(|&floor| grid.floor(i64::from(floor))).collect())
             }
-            Measure::Sum | Measure::Tail { .. } | Measure::Rank { .. } => Floors::Same(0),
+            Measure::Sum | Measure::Tail { .. } | Measure::Rank { .. } | Measure::Steps(_) => Floors::Same(0),
         };
-        Self { matrix, grid, measure, floors }
+        let stairs = match &measure {
+            Measure::Steps(steps) => Some(Arc::new(Stairs::new(steps, &grid))),
+            _ => None,
+        };
+        Self { matrix, grid, measure, floors, stairs }
     }
 
     /// Takes as floor of a tail or rank that of the given lineup.
@@ -63,10 +75,37 @@ impl<'a> Goal<'a> {
         }
     }
 
+    /// What all values are multiples of, where the grid is exact.
+    pub fn value_unit(&self) -> i64 {
+        if let Measure::Gain { .. } = self.measure { self.grid.unit } else { 1 }
+    }
+
     /// The value by its definition.
     pub fn defined(&self, lineup: u128, scores: &mut Vec<i32>) -> i64 {
         exact_scores(self.matrix, &entries_of(lineup), self.grid.scenarios.as_deref(), scores);
         self.measure.of(scores)
+    }
+}
+
+/// What is known of a lineup's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Valued {
+    /// It is at most this.
+    pub at_most: i64,
+    /// The value, where it was looked at closely enough.
+    pub exact: Option<i64>,
+}
+
+impl Valued {
+    const NOTHING: Self = Self { at_most: i64::MAX, exact: None };
+
+    const fn exact(value: i64) -> Self {
+        Self { at_most: value, exact: Some(value) }
+    }
+
+    /// The value if it is at least this.
+    pub fn reaching(self, at_least: i64) -> Option<i64> {
+        self.exact.filter(|&value| value >= at_least)
     }
 }
 
@@ -78,6 +117,8 @@ pub(super) struct Evaluator<'a> {
     sums: Vec<Column>,
     path: Vec<usize>,
     scores: Column,
+    /// Scores of a batch.
+    four: [Column; BATCH],
     exact: Vec<i32>,
     /// Scores of single entries, summed over scenarios, in units; of the locked ones last.
     totals: Vec<i64>,
@@ -94,6 +135,7 @@ impl<'a> Evaluator<'a> {
             goal,
             candidates,
             scores: start.clone(),
+            four: std::array::from_fn(|_| start.clone()),
             sums: vec![start; candidates.places.max(1)],
             path: Vec::new(),
             exact: Vec::new(),
@@ -106,26 +148,25 @@ impl<'a> Evaluator<'a> {
         self.goal.grid.len()
     }
 
-    /// Whether a value costs nothing beyond the first pass.
-    pub fn is_exact(&self) -> bool {
-        self.goal.grid.is_exact
-    }
-
     /// The exact value of the lineup of `path` and `last`, or `None` where it is proven to be below `at_least`.
     pub fn value(&mut self, path: &[usize], last: usize, at_least: i64) -> Option<i64> {
-        self.values(path, &[last], at_least)[0]
+        self.values(path, &[last], at_least)[0].reaching(at_least)
     }
 
-    /// The same for up to [`BATCH`] lineups of the same path.
-    pub fn values(&mut self, path: &[usize], lasts: &[usize], at_least: i64) -> [Option<i64>; BATCH] {
-        let mut values = [None; BATCH];
+    /// The values of up to [`BATCH`] lineups of the same path: exact where they are not proven to be below `at_least`.
+    pub fn values(&mut self, path: &[usize], lasts: &[usize], at_least: i64) -> [Valued; BATCH] {
+        let mut values = [Valued::NOTHING; BATCH];
         if self.goal.measure == Measure::Sum {
             for (value, &last) in values.iter_mut().zip(lasts) {
-                *value = Some(self.sum(path, last)).filter(|&value| value >= at_least);
+                *value = Valued::exact(self.sum(path, last));
             }
             return values;
         }
         self.follow(path);
+        if let Measure::Steps(steps) = &self.goal.measure {
+            self.climb_stairs(steps, path, lasts, at_least, &mut values);
+            return values;
+        }
         let parent = &self.sums[path.len()];
         let four = std::array::from_fn(|index| &self.goal.grid.columns[lasts[index.min(lasts.len() - 1)]]);
         let reached = match self.goal.measure {
@@ -133,7 +174,7 @@ impl<'a> Evaluator<'a> {
             _ => kernels::hinge_sums(parent, four),
         };
         for ((value, &last), reached) in values.iter_mut().zip(lasts).zip(reached) {
-            *value = self.finish(path, last, reached, at_least).filter(|&value| value >= at_least);
+            *value = self.finish(path, last, reached, at_least);
         }
         values
     }
@@ -147,18 +188,48 @@ impl<'a> Evaluator<'a> {
         self.defined(path, last)
     }
 
+    /// Counts how often each step is reached, and looks scenario by scenario where that is enough.
+    fn climb_stairs(
+        &mut self,
+        steps: &Steps,
+        path: &[usize],
+        lasts: &[usize],
+        at_least: i64,
+        values: &mut [Valued; BATCH],
+    ) {
+        let Some(stairs) = &self.goal.stairs else { return };
+        for (scores, &last) in self.four.iter_mut().zip(lasts) {
+            kernels::add(scores, &self.sums[path.len()], &self.goal.grid.columns[last]);
+        }
+        let bounds = stairs.bounds(self.four.each_ref());
+        for (index, (value, &last)) in values.iter_mut().zip(lasts).enumerate() {
+            value.at_most = bounds[index];
+            if bounds[index] < at_least {
+                continue;
+            }
+            let Grid { unit, is_exact, .. } = *self.goal.grid;
+            let milli = |&score: &i16| (i64::from(score) * unit) as i32;
+            *value = Valued::exact(match is_exact {
+                true => steps.worth(self.four[index].numbers().iter().map(milli)),
+                false => self.defined(path, last),
+            });
+        }
+    }
+
     /// What one pass of the vector loops says, and a closer look where that is not enough.
-    fn finish(&mut self, path: &[usize], last: usize, reached: u64, at_least: i64) -> Option<i64> {
+    fn finish(&mut self, path: &[usize], last: usize, reached: u64, at_least: i64) -> Valued {
         let Grid { unit, is_exact, .. } = *self.goal.grid;
         let reached = reached as i64;
-        let floor = i64::from(self.goal.floors.at(0));
+        let floor = i64::from(self.goal.floors.common());
+        let below = |at_most: i64| Valued { at_most, exact: None };
         let value = match self.goal.measure {
             Measure::Reach { .. } => reached,
             Measure::Gain { .. } => reached * unit,
             Measure::Tail { count } => {
                 let count_units = count as i64;
-                if (floor * count_units + reached) * unit < at_least {
-                    return None;
+                let at_most = (floor * count_units + reached) * unit;
+                if at_most < at_least {
+                    return below(at_most);
                 }
                 kernels::add(&mut self.scores, &self.sums[path.len()], &self.goal.grid.columns[last]);
                 let own = nth_largest(&[self.scores.numbers()], count, 0);
@@ -167,22 +238,22 @@ impl<'a> Evaluator<'a> {
             }
             Measure::Rank { count } => {
                 if (reached as usize) < count && at_least >= floor * unit {
-                    return None;
+                    return below(at_least);
                 }
                 // Of many lineups the worst one kept may be far below the floor: one more pass spares the search for the rank.
                 let needed = (at_least.div_euclid(unit) - floor).clamp(i64::from(i16::MIN) + 2, 0) as i16;
                 kernels::add(&mut self.scores, &self.sums[path.len()], &self.goal.grid.columns[last]);
                 if count_above(self.scores.numbers(), needed - 1) < count {
-                    return None;
+                    return below(at_least);
                 }
                 (floor + i64::from(nth_largest(&[self.scores.numbers()], count, needed))) * unit
             }
-            Measure::Sum => return Some(self.sum(path, last)),
+            Measure::Sum | Measure::Steps(_) => return Valued::NOTHING,
         };
         match is_exact {
-            true => Some(value),
-            false if value < at_least => None,
-            false => Some(self.defined(path, last)),
+            true => Valued::exact(value),
+            false if value < at_least => below(value),
+            false => Valued::exact(self.defined(path, last)),
         }
     }
 

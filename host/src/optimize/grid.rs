@@ -64,7 +64,8 @@ impl Grid {
         }
     }
 
-    /// The same over some of its scenarios only, which are numbers of this grid's scenarios.
+    /// The same over some of its scenarios only, which are numbers of this grid's scenarios. On one thread: others may wait for it,
+    /// and must not be made to help.
     pub fn only(&self, scenarios: &[u32]) -> Self {
         let gather = |column: &Column| {
             let numbers = column.numbers();
@@ -73,10 +74,31 @@ impl Grid {
         let original = |&scenario: &u32| self.scenarios.as_ref().map_or(scenario, |all| all[scenario as usize]);
         Self {
             base: scenarios.iter().map(|&scenario| self.base[scenario as usize]).collect(),
-            columns: self.columns.par_iter().map(gather).collect(),
+            columns: self.columns.iter().map(gather).collect(),
             scenarios: Some(scenarios.iter().map(original).collect()),
             ..*self
         }
+    }
+
+    /// A floor that no score reaches although it is taken so many times.
+    pub fn beyond(&self, factor: f64) -> i32 {
+        (f64::from(self.range.1) * factor.max(1.0)).ceil() as i32 + 1
+    }
+
+    /// The least that any lineup can have in any scenario, in thousandths.
+    pub fn lowest(&self) -> i64 {
+        i64::from(self.range.0) * self.unit
+    }
+
+    /// The most that any lineup of so many free entries can have per scenario, salaries aside, in thousandths.
+    pub fn highest(&self, places: usize) -> Vec<i64> {
+        let of_scenario = |scenario: usize| {
+            let mut points: Vec<i16> = self.columns.iter().map(|column| column.numbers()[scenario]).collect();
+            points.sort_unstable_by(|left, right| right.cmp(left));
+            let best: i64 = points.iter().take(places).map(|&number| i64::from(number)).sum();
+            (i64::from(self.base[scenario]) + best) * self.unit
+        };
+        (0..self.len()).into_par_iter().with_min_len(256).map(of_scenario).collect()
     }
 
     /// Number of scenarios.

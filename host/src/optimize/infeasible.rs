@@ -114,6 +114,12 @@ pub enum Infeasible {
         detail: String,
     },
     /// Relax the constraint that vetoes.
+    #[error("every lineup has one of the {sets} sets of drivers that a constraint vetoes whatever is added")]
+    NothingUncut {
+        /// Sets of one to three drivers.
+        sets: usize,
+    },
+    /// Relax the constraint that vetoes.
     #[error("all {judged} feasible lineups are vetoed: {}", reasons(vetoes))]
     AllVetoed {
         /// Lineups judged.
@@ -175,7 +181,7 @@ impl Infeasible {
             }
             Self::Conflict { ways_out, .. } => ("/rules", sentence(&ways_out.join(", or "))),
             Self::Exposures { .. } => ("/exposures", "Change one of the numbers, or the number of lineups.".to_owned()),
-            Self::AllVetoed { .. } => {
+            Self::AllVetoed { .. } | Self::NothingUncut { .. } => {
                 ("/lineup_constraints", "Relax or leave out the constraint that vetoes.".to_owned())
             }
         }

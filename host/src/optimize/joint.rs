@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 
 use super::{
     answer::SearchFailure,
-    bound::SubsetTable,
+    bound::{Effort, SubsetTable},
+    course::{Course, Updates},
     cover::{Cover, Worth},
     exposure::{Exposure, Exposures},
     goal::Goal,
@@ -20,7 +21,7 @@ use super::{
     matrix::ScoreMatrix,
     portfolio::{LineupJudge, PortfolioEnd, judged},
     rules::Rules,
-    search::{Found, Request, Search, Spacing, hinge_bound},
+    search::{Found, Request, Search, Spacing},
     session::{Memory, PassState, SearchState, Session},
     space::{Candidates, SearchSpace},
     threshold,
@@ -58,7 +59,7 @@ pub struct JointRequest {
 pub struct JointLineup {
     /// Its entries.
     pub lineup: Lineup,
-    /// What the portfolio would lose without it, in points or as a share of the scenarios.
+    /// What the portfolio would lose without it, in points, as a share of the scenarios, or in dollars less its fee.
     pub contribution: f64,
 }
 
@@ -67,7 +68,7 @@ pub struct JointLineup {
 pub struct JointPortfolio {
     /// The lineups, in the order of picking.
     pub lineups: Vec<JointLineup>,
-    /// What they are worth together, in points or as a share of the scenarios.
+    /// What they are worth together, in points, as a share of the scenarios, or in dollars less fees.
     pub value: f64,
     /// No portfolio of as many feasible lineups is worth more.
     pub upper_bound: f64,
@@ -77,6 +78,9 @@ pub struct JointPortfolio {
     pub swaps: u32,
     /// Candidates that would have been picked but for a veto, by veto reason.
     pub vetoes_by_reason: BTreeMap<u8, u64>,
+    /// Parts of lineups that a constraint vetoed, so that no lineup with them was looked at, by veto reason.
+    #[serde(default)]
+    pub partial_vetoes_by_reason: BTreeMap<u8, u64>,
     /// Feasible lineups.
     pub feasible: u64,
     /// Evaluations of a lineup's gain.
@@ -98,6 +102,8 @@ pub fn joint_portfolio(
 ) -> Result<JointPortfolio, SearchFailure> {
     let started = Instant::now();
     super::portfolio::check_shape(space, request.lineups, request.min_differences)?;
+    let mut judge = judge;
+    let (space, cuts) = &super::portfolio::without_cuts(space, &mut judge)?;
     let exposures = Exposures::new(space, &request.exposures, request.lineups as u32)?;
     let search = Search::new(matrix, space, Objective::Mean, session.interrupt)?;
     let key = super::session::of_text(search.key, &format!("{request:?}"));
@@ -111,7 +117,9 @@ pub fn joint_portfolio(
     if picking.picked.is_empty() {
         return Err(search.nothing(space, session.interrupt.reason()));
     }
-    picking.finish(end, started)
+    let mut found = picking.finish(end, started)?;
+    found.partial_vetoes_by_reason = cuts.by_reason.clone();
+    Ok(found)
 }
 
 /// A portfolio on its way.
@@ -123,6 +131,8 @@ struct Picking<'a, 'judge> {
     exposures: Exposures,
     shared_max: u32,
     cover: Cover<'a>,
+    /// Where gains can be brought up to date by what has changed.
+    course: Option<Course>,
     ledger: Ledger,
     feasible: u64,
     picked: Vec<Found>,
@@ -133,6 +143,8 @@ struct Picking<'a, 'judge> {
     is_stale: bool,
     swaps: u32,
     fruitless: usize,
+    /// The lowest bound that a step of the choice has proven.
+    proven: f64,
 }
 
 impl<'a, 'judge> Picking<'a, 'judge> {
@@ -144,16 +156,21 @@ impl<'a, 'judge> Picking<'a, 'judge> {
         judge: Option<&'judge mut dyn LineupJudge>,
         interrupt: &'a Interrupt,
     ) -> Result<Self, SearchFailure> {
-        let cover = Cover::new(search.goal.matrix, Arc::clone(&search.goal.grid), request.worth)?;
+        let cover = Cover::new(search.goal.matrix, Arc::clone(&search.goal.grid), &request.worth)?;
         let by_mean =
             search.collect(&Request { keep: 1, ..Request::default() }, PassState::default(), interrupt, &mut |_, _| {});
         let by_mean = by_mean.map_err(SearchFailure::Stopped)?;
         let Some(start) = by_mean.found.first() else { return Err(search.nothing(space, by_mean.stopped)) };
         let picks = search.candidates.picks(start.mask);
-        let Some(table) = tabulate(&cover.goal(), &search.candidates, &picks, interrupt) else {
+        let Some(table) = tabulate(&cover.goal(), &search.candidates, &picks, Effort::Once, interrupt) else {
             return Err(SearchFailure::Stopped(interrupt.reason().unwrap_or(StopReason::Cancelled)));
         };
-        let ledger = Ledger::new(&search.candidates, &table, interrupt)?;
+        let unit = cover.goal().value_unit();
+        let ledger = Ledger::new(&search.candidates, &table, unit, interrupt)?;
+        let mut course = None;
+        if let Some(state) = cover.state().filter(|_| ledger.keeps(unit)) {
+            course.insert(Course::default()).step(state, 0);
+        }
         Ok(Self {
             search,
             request,
@@ -162,6 +179,7 @@ impl<'a, 'judge> Picking<'a, 'judge> {
             exposures,
             shared_max: space.roster_size.saturating_sub(request.min_differences) as u32,
             cover,
+            course,
             feasible: ledger.len(),
             ledger,
             picked: Vec::new(),
@@ -171,6 +189,7 @@ impl<'a, 'judge> Picking<'a, 'judge> {
             is_stale: false,
             swaps: 0,
             fruitless: 0,
+            proven: f64::INFINITY,
         })
     }
 
@@ -201,12 +220,15 @@ impl<'a, 'judge> Picking<'a, 'judge> {
         while self.picked.len() < wanted {
             let found = self.picked.len();
             let goal = self.cover.goal();
-            if self.is_stale {
+            if self.is_stale && self.course.is_none() {
                 self.refresh(&goal);
             }
             let missing = self.exposures.next((wanted - found) as u32);
             match self.next(&goal, &missing) {
-                Ok(Some(best)) => self.add(best),
+                Ok(Some(best)) => {
+                    self.note_bound(best.value);
+                    self.add(best);
+                }
                 Ok(None) => return Ok(self.exhausted(wanted)),
                 Err(SearchFailure::Stopped(StopReason::Deadline)) if found > 0 => {
                     let upper_bound = self.upper_bound();
@@ -218,6 +240,19 @@ impl<'a, 'judge> Picking<'a, 'judge> {
             session.watch.tick(share, &mut || self.state(key));
         }
         Ok(PortfolioEnd::Complete)
+    }
+
+    /// By submodularity no portfolio is worth more than what is picked so far and, for each of its lineups, the largest gain. That
+    /// of the step is it where every lineup was allowed.
+    fn note_bound(&mut self, gain: i64) {
+        let is_free = self.judge.is_none() && self.request.exposures.is_empty() && self.request.min_differences == 1;
+        if is_free {
+            self.proven = self.proven.min(self.bound_by(gain));
+        }
+    }
+
+    fn bound_by(&self, gain: i64) -> f64 {
+        self.cover.shown(self.cover.value() + gain * self.request.lineups as i64)
     }
 
     fn exhausted(&self, wanted: usize) -> PortfolioEnd {
@@ -242,7 +277,8 @@ impl<'a, 'judge> Picking<'a, 'judge> {
             let step = if self.cover.is_full() {
                 Ok(Step::default())
             } else {
-                self.ledger.best(goal, &self.search.candidates, keep, &allows, self.interrupt)
+                let updates = self.course.as_ref().map(|course| Updates::new(course, &self.cover));
+                self.ledger.best(goal, &self.search.candidates, keep, &allows, updates.as_ref(), self.interrupt)
             };
             let step = step.map_err(SearchFailure::Stopped)?;
             self.evaluated += step.evaluated;
@@ -280,21 +316,30 @@ impl<'a, 'judge> Picking<'a, 'judge> {
 
     fn add(&mut self, found: Found) {
         self.cover.add(found.mask);
+        self.note_state(0);
         self.exposures.add(found.mask);
         self.picked.push(found);
+    }
+
+    /// Takes down what gains depend on now, none of which has risen by more than `raise`.
+    fn note_state(&mut self, raise: i64) {
+        if let (Some(course), Some(state)) = (&mut self.course, self.cover.state()) {
+            course.step(state, raise);
+        }
     }
 
     /// Lowers all bounds by a table for what lineups add now.
     fn refresh(&mut self, goal: &Goal<'_>) {
         let Some(picks) = self.picked.last().map(|last| self.search.candidates.picks(last.mask)) else { return };
-        if let Some(table) = tabulate(goal, &self.search.candidates, &picks, self.interrupt) {
+        if let Some(table) = tabulate(goal, &self.search.candidates, &picks, Effort::Often, self.interrupt) {
             self.ledger.refresh(&self.search.candidates, &table);
         }
     }
 
     /// Replaces the lineups that are missed least.
     fn improve(&mut self, key: u64, session: &mut Session<'_>) -> Result<(), SearchFailure> {
-        if self.cover.is_a_sum() || self.cover.is_full() {
+        // The first choice is exact: nothing is better alone.
+        if self.cover.is_a_sum() || self.cover.is_full() || self.picked.len() == 1 {
             return Ok(());
         }
         while self.fruitless < self.picked.len() && self.fruitless + (self.swaps as usize) < SWAPS_TRIED_MAX {
@@ -318,10 +363,15 @@ impl<'a, 'judge> Picking<'a, 'judge> {
         let removed = self.picked.remove(index);
         self.exposures.remove(removed.mask);
         self.cover.set(self.picked.iter().map(|found| found.mask));
-        let bounds = self.ledger.bounds();
-        self.ledger.raise(loss);
         let goal = self.cover.goal();
-        self.refresh(&goal);
+        let mut bounds = None;
+        if self.course.is_some() {
+            self.note_state(loss);
+        } else {
+            bounds = Some(self.ledger.bounds());
+            self.ledger.raise(loss);
+            self.refresh(&goal);
+        }
         let missing = self.exposures.next(1);
         let found = self.next(&goal, &missing);
         let better = found.as_ref().ok().and_then(|found| found.filter(|found| found.value > loss));
@@ -331,7 +381,10 @@ impl<'a, 'judge> Picking<'a, 'judge> {
                 self.picked.insert(index, removed);
                 self.exposures.add(removed.mask);
                 self.cover.add(removed.mask);
-                self.ledger.set_bounds(bounds);
+                self.note_state(0);
+                if let Some(bounds) = bounds {
+                    self.ledger.set_bounds(bounds);
+                }
             }
         }
         found.map(|_| better.is_some())
@@ -342,16 +395,18 @@ impl<'a, 'judge> Picking<'a, 'judge> {
         let losses = self.cover.losses(self.picked.iter().map(|found| found.mask));
         let shown = |(found, &loss): (&Found, &i64)| JointLineup {
             lineup: found.lineup(),
-            contribution: self.cover.shown(loss),
+            contribution: self.cover.shown(loss) - self.cover.fee(),
         };
+        let fees = self.cover.fee() * self.picked.len() as f64;
         debug_assert!(end != PortfolioEnd::Complete || self.exposures.are_kept());
         Ok(JointPortfolio {
             lineups: self.picked.iter().zip(&losses).map(shown).collect(),
-            value: self.cover.shown(self.cover.value()),
+            value: self.cover.shown(self.cover.value()) - fees,
             upper_bound,
             end,
             swaps: self.swaps,
             vetoes_by_reason: self.vetoes_by_reason,
+            partial_vetoes_by_reason: BTreeMap::new(),
             feasible: self.feasible,
             evaluated: self.evaluated,
             elapsed_ms: started.elapsed().as_secs_f64() * 1e3,
@@ -362,19 +417,28 @@ impl<'a, 'judge> Picking<'a, 'judge> {
     /// more lineups add one by one; by duality it is so for every price of the scenarios, not only for the greedy choice's own.
     fn upper_bound(&mut self) -> f64 {
         let count = self.request.lineups;
-        let more = self.ledger.largest_sum(count);
-        if self.cover.is_a_sum() {
-            return self.cover.shown(more);
-        }
-        let mut bound = self.cover.shown(self.cover.value() + more).min(self.cover.ceiling());
+        self.gross_bound(count) + self.cover.rounding() * count as f64 - self.cover.fee() * count as f64
+    }
+
+    fn gross_bound(&mut self, count: usize) -> f64 {
+        let mut bound = self.cover.ceiling().min(self.proven);
         if self.cover.is_full() {
             return bound;
         }
+        if bound.is_infinite() || self.cover.is_a_sum() || self.course.is_some() {
+            let more = self.largest_gains(count);
+            if self.cover.is_a_sum() {
+                return self.cover.shown(more);
+            }
+            bound = bound.min(self.cover.shown(self.cover.value() + more));
+        }
         for prices in self.cover.prices(self.picked.iter().map(|found| found.mask)) {
             let Some(picks) = self.picked.first().map(|first| self.search.candidates.picks(first.mask)) else { break };
-            let Some(table) = tabulate(&prices.goal, &self.search.candidates, &picks, self.interrupt) else { break };
-            let Ok(mut ledger) = Ledger::new(&self.search.candidates, &table, self.interrupt) else { break };
-            let best = ledger.best(&prices.goal, &self.search.candidates, 1, &|_| true, self.interrupt);
+            let candidates = &self.search.candidates;
+            let Some(table) = tabulate(&prices.goal, candidates, &picks, Effort::Once, self.interrupt) else { break };
+            let unit = prices.goal.value_unit();
+            let Ok(mut ledger) = Ledger::new(&self.search.candidates, &table, unit, self.interrupt) else { break };
+            let best = ledger.best(&prices.goal, &self.search.candidates, 1, &|_| true, None, self.interrupt);
             let Ok(step) = best else { break };
             self.evaluated += step.evaluated;
             let most = step.found.first().map_or(0, |found| found.value);
@@ -384,13 +448,33 @@ impl<'a, 'judge> Picking<'a, 'judge> {
     }
 }
 
+impl Picking<'_, '_> {
+    /// The sum of the largest gains, or after a stop a bound of it.
+    fn largest_gains(&mut self, count: usize) -> i64 {
+        let goal = self.cover.goal();
+        let updates = self.course.as_ref().map(|course| Updates::new(course, &self.cover));
+        let candidates = &self.search.candidates;
+        match self.ledger.best(&goal, candidates, count, &|_| true, updates.as_ref(), self.interrupt) {
+            Ok(step) => step.found.iter().map(|found| found.value).sum(),
+            Err(_) => {
+                let course = &self.course;
+                self.ledger.largest_sum(count, &|at| course.as_ref().map_or(0, |course| course.raised(at)))
+            }
+        }
+    }
+}
+
 /// Bounds for a goal, tightest for this lineup; `None` where the interrupt is raised.
-fn tabulate(goal: &Goal<'_>, candidates: &Candidates, picks: &[usize], interrupt: &Interrupt) -> Option<SubsetTable> {
+fn tabulate(
+    goal: &Goal<'_>,
+    candidates: &Candidates,
+    picks: &[usize],
+    effort: Effort,
+    interrupt: &Interrupt,
+) -> Option<SubsetTable> {
     if candidates.places == 0 || goal.grid.len() == 0 {
         return None;
     }
-    let floors = threshold::tightest(goal, candidates, picks);
-    let bound = hinge_bound(goal, &floors);
-    let table = SubsetTable::of_hinges(&goal.grid, candidates, |scenario| floors.at(scenario), bound, interrupt);
+    let table = threshold::table(goal, candidates, picks, effort, interrupt);
     interrupt.reason().is_none().then_some(table)
 }

@@ -1,10 +1,11 @@
 //! Every feasible lineup with an upper bound of its gain, for goals whose gains only fall as a portfolio grows.
 //!
 //! A bound from an earlier step stays a bound (Minoux 1978), so a step evaluates only lineups whose last known gain reaches the
-//! best one of the step; what it evaluates becomes the new bound. Refreshing lowers all bounds at once by a table of subsets.
+//! best one of the step; what it evaluates becomes the new bound. Where gains change in few scenarios (`course`), groups of lineups are
+//! brought up to date by these alone; elsewhere refreshing lowers all bounds at once by a table of subsets.
 
 use std::{
-    collections::BinaryHeap,
+    collections::{BTreeMap, BinaryHeap},
     ops::ControlFlow,
     sync::{
         Mutex, PoisonError,
@@ -17,7 +18,8 @@ use rayon::prelude::*;
 use super::{
     answer::SearchFailure,
     bound::SubsetTable,
-    goal::{BATCH, Evaluator, Goal},
+    course::{NEVER, Updates},
+    goal::{BATCH, Evaluator, Goal, Valued},
     search::{Found, flow},
     space::Candidates,
     walk::{Siblings, Walk},
@@ -26,9 +28,6 @@ use crate::domain::interrupt::{Interrupt, StopReason};
 
 /// Most lineups that a ledger holds: 4 bytes each, and a few more per group.
 pub(super) const LEAVES_MAX: u64 = 200_000_000;
-
-/// Groups that a thread takes at once.
-const GROUPS_PER_CHUNK: usize = 128;
 
 /// Lineups with the best bounds that are evaluated first, so that the rest has something to reach.
 const SCOUTS: usize = 512;
@@ -54,6 +53,8 @@ struct Group {
     /// The first candidate of the last place.
     last: u8,
     lineups: u8,
+    /// The step at which the bounds were exact gains.
+    at: u16,
 }
 
 /// What the best lineup of a step must satisfy besides being in the ledger.
@@ -69,19 +70,28 @@ pub(super) struct Step {
 }
 
 impl Ledger {
-    /// All lineups of the space with their table bounds.
+    /// All lineups of the space with their table bounds; values are multiples of `unit`.
     ///
     /// # Errors
     /// [`SearchFailure::Stopped`] where the interrupt is raised, [`SearchFailure::Invalid`] where there are too many.
-    pub fn new(candidates: &Candidates, table: &SubsetTable, interrupt: &Interrupt) -> Result<Self, SearchFailure> {
+    pub fn new(
+        candidates: &Candidates,
+        table: &SubsetTable,
+        unit: i64,
+        interrupt: &Interrupt,
+    ) -> Result<Self, SearchFailure> {
         let listed = AtomicU64::new(0);
-        let step = table.loosest_bound(candidates.places).max(0) / i64::from(u32::MAX - 1) + 1;
+        let step = (table.loosest_bound(candidates.places).max(0) / unit / i64::from(u32::MAX - 1) + 1) * unit;
         let starts = Walk::starts(candidates);
         let record = |walk: &mut Walk<'_>, start: &Vec<usize>| {
             let mut chunk = Chunk { paths: Vec::new(), groups: Vec::new(), bounds: Vec::new() };
             let _ = walk.part(start, &mut |siblings: &Siblings<'_>| {
                 chunk.paths.extend(siblings.path.iter().map(|&pick| pick as u8));
-                chunk.groups.push(Group { last: siblings.last.start as u8, lineups: siblings.sums.len() as u8 });
+                chunk.groups.push(Group {
+                    last: siblings.last.start as u8,
+                    lineups: siblings.sums.len() as u8,
+                    at: NEVER,
+                });
                 let bound = |&sum: &u32| if sum == 0 { 0 } else { steps(table.bound(sum), step) };
                 chunk.bounds.extend(siblings.sums.iter().map(bound));
                 ControlFlow::Continue(())
@@ -109,6 +119,11 @@ impl Ledger {
             return Err(SearchFailure::Invalid { field: "together", detail });
         }
         Ok(Self { chunks, step })
+    }
+
+    /// Whether values of this unit are kept as they are.
+    pub const fn keeps(&self, unit: i64) -> bool {
+        self.step == unit
     }
 
     /// All bounds, to come back to.
@@ -157,10 +172,24 @@ impl Ledger {
         });
     }
 
-    /// Upper bound of the sum of the `count` largest gains: what so many more lineups can add to a portfolio.
-    pub fn largest_sum(&self, count: usize) -> i64 {
+    /// Upper bound of the sum of the `count` largest gains: what so many more lineups can add to a portfolio. `raised` says by how
+    /// much gains may have risen since a step.
+    pub fn largest_sum(&self, count: usize, raised: &(dyn Fn(u16) -> i64 + Sync)) -> i64 {
         let of_chunk = |chunk: &Chunk| {
             let mut bounds = chunk.bounds.clone();
+            let mut rest = bounds.as_mut_slice();
+            for group in &chunk.groups {
+                let (of_group, after) = rest.split_at_mut(usize::from(group.lineups));
+                rest = after;
+                let raised = raised(group.at);
+                if raised > 0 {
+                    let raised = steps(raised, self.step);
+                    of_group
+                        .iter_mut()
+                        .filter(|bound| **bound > 0)
+                        .for_each(|bound| *bound = bound.saturating_add(raised));
+                }
+            }
             let rest = bounds.len().saturating_sub(count);
             if rest > 0 {
                 bounds.select_nth_unstable(rest);
@@ -172,7 +201,8 @@ impl Ledger {
         largest.iter().take(count).map(|&bound| i64::from(bound) * self.step).sum()
     }
 
-    /// The `keep` best lineups by the goal that are allowed; of equal ones the lexicographically first.
+    /// The `keep` best lineups by the goal that are allowed; of equal ones the lexicographically first. With `updates` the bounds are
+    /// gains that were exact at some step.
     ///
     /// # Errors
     /// The reason, where the interrupt is raised.
@@ -182,6 +212,7 @@ impl Ledger {
         candidates: &Candidates,
         keep: usize,
         allows: &Allows<'_>,
+        updates: Option<&Updates<'_>>,
         interrupt: &Interrupt,
     ) -> Result<Step, StopReason> {
         let board = Board { keep, kept: Mutex::default(), threshold: AtomicI64::new(1), evaluated: AtomicU64::new(0) };
@@ -195,17 +226,28 @@ impl Ledger {
         };
         let step = self.step;
         let sweep = |chunks: Vec<&mut Chunk>, is_scouting: bool| {
-            chunks.into_par_iter().with_max_len(GROUPS_PER_CHUNK).for_each_init(
-                || Sweep {
-                    evaluator: Evaluator::new(goal, candidates),
-                    candidates,
-                    board: &board,
-                    allows,
-                    step,
-                    interrupt,
-                },
-                |sweep, chunk| if is_scouting { sweep.scout(chunk) } else { sweep.chunk(chunk) },
-            );
+            let waiting = Mutex::new(chunks.into_iter());
+            let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+            // One evaluator per thread: they are made once, and the chunks with the best bounds come first.
+            rayon::scope(|scope| {
+                for _ in 0..rayon::current_num_threads() {
+                    scope.spawn(|_| {
+                        let mut sweep = Sweep {
+                            evaluator: Evaluator::new(goal, candidates),
+                            candidates,
+                            board: &board,
+                            allows,
+                            step,
+                            interrupt,
+                            updates,
+                            changing: BTreeMap::new(),
+                        };
+                        while let Some(chunk) = next() {
+                            sweep.look(chunk, is_scouting);
+                        }
+                    });
+                }
+            });
         };
         let scouts = self.chunks.iter_mut().zip(&is_scout).filter(|(_, is_scout)| **is_scout);
         sweep(scouts.map(|(chunk, _)| chunk).collect(), true);
@@ -224,7 +266,7 @@ impl Ledger {
         let best_of = |evaluator: &mut Evaluator<'_>, chunk: &Chunk| -> Option<Found> {
             let mut best: Option<Found> = None;
             let mut first = 0;
-            for (group, &Group { last, lineups }) in chunk.groups.iter().enumerate() {
+            for (group, &Group { last, lineups, .. }) in chunk.groups.iter().enumerate() {
                 let path: Vec<usize> =
                     chunk.paths[group * places..][..places].iter().map(|&pick| usize::from(pick)).collect();
                 for index in (0..usize::from(lineups)).filter(|index| chunk.bounds[first + index] > 0) {
@@ -287,16 +329,27 @@ impl Board {
 }
 
 /// One thread's way through chunks.
-struct Sweep<'a> {
+struct Sweep<'a, 'u> {
     evaluator: Evaluator<'a>,
     candidates: &'a Candidates,
     board: &'a Board,
     allows: &'a Allows<'a>,
     step: i64,
     interrupt: &'a Interrupt,
+    updates: Option<&'a Updates<'u>>,
+    /// Evaluators of what has changed, by the step since which it has.
+    changing: BTreeMap<u16, [Evaluator<'a>; 2]>,
 }
 
-impl Sweep<'_> {
+impl<'a, 'u> Sweep<'a, 'u> {
+    fn look(&mut self, chunk: &mut Chunk, is_scouting: bool) {
+        match (is_scouting, self.updates) {
+            (true, _) => self.scout(chunk),
+            (false, None) => self.chunk(chunk),
+            (false, Some(updates)) => self.update_chunk(chunk, updates),
+        }
+    }
+
     /// Evaluates the lineup with the best bound.
     fn scout(&mut self, chunk: &mut Chunk) {
         let Some(best) = (0..chunk.bounds.len()).max_by_key(|&index| (chunk.bounds[index], std::cmp::Reverse(index)))
@@ -304,13 +357,16 @@ impl Sweep<'_> {
             return;
         };
         let mut first = 0;
-        for (group, &Group { last, lineups }) in chunk.groups.iter().enumerate() {
+        for (group, &Group { last, lineups, .. }) in chunk.groups.iter().enumerate() {
             let of_group = first..first + usize::from(lineups);
             if of_group.contains(&best) {
                 let (path, places) = (&chunk.paths, self.candidates.places - 1);
                 let path: Vec<usize> = path[group * places..][..places].iter().map(|&pick| usize::from(pick)).collect();
                 let index = best - first;
-                if chunk.bounds[best] > 0 && self.allows(&path, usize::from(last) + index) {
+                let is_allowed = chunk.bounds[best] > 0 && self.allows(&path, usize::from(last) + index);
+                if is_allowed && self.updates.is_some() {
+                    self.offer(&path, usize::from(last) + index);
+                } else if is_allowed {
                     self.evaluate(&path, usize::from(last), &[index], &mut chunk.bounds[of_group]);
                 }
                 return;
@@ -328,7 +384,7 @@ impl Sweep<'_> {
         }
         let mut path: Vec<usize> = Vec::with_capacity(places);
         let mut bounds = chunk.bounds.as_mut_slice();
-        for (group, &Group { last, lineups }) in chunk.groups.iter().enumerate() {
+        for (group, &Group { last, lineups, .. }) in chunk.groups.iter().enumerate() {
             let (of_group, rest) = bounds.split_at_mut(usize::from(lineups));
             bounds = rest;
             let cut = cut(self.board, self.step);
@@ -356,19 +412,91 @@ impl Sweep<'_> {
         }
     }
 
+    /// Brings the groups that may reach the threshold up to date, and offers what does.
+    fn update_chunk(&mut self, chunk: &mut Chunk, updates: &'a Updates<'u>) {
+        if self.interrupt.reason().is_some() {
+            return;
+        }
+        let places = self.candidates.places - 1;
+        let mut bounds = chunk.bounds.as_mut_slice();
+        for (index, group) in chunk.groups.iter_mut().enumerate() {
+            let (of_group, rest) = bounds.split_at_mut(usize::from(group.lineups));
+            bounds = rest;
+            let raised = updates.raised(group.at);
+            let raised = if raised > 0 { steps(raised, self.step) } else { 0 };
+            let most = of_group.iter().copied().max().unwrap_or(0);
+            if most == 0 || most.saturating_add(raised) < self.cut() {
+                continue;
+            }
+            let path: Vec<usize> =
+                chunk.paths[index * places..][..places].iter().map(|&pick| usize::from(pick)).collect();
+            if group.at != updates.now() {
+                self.update(&path, *group, of_group, updates);
+                group.at = updates.now();
+            }
+            for (index, &bound) in of_group.iter().enumerate() {
+                let last = usize::from(group.last) + index;
+                if bound > 0 && bound >= self.cut() && self.allows(&path, last) {
+                    self.offer(&path, last);
+                }
+            }
+        }
+    }
+
+    /// What a bound must reach.
+    fn cut(&self) -> u32 {
+        steps(self.board.threshold.load(Relaxed), self.step)
+    }
+
+    /// Makes the bounds of a group exact: by what has changed since they were, or anew.
+    fn update(&mut self, path: &[usize], group: Group, bounds: &mut [u32], updates: &'a Updates<'u>) {
+        let allowed: Vec<usize> = (0..bounds.len()).filter(|&index| bounds[index] > 0).collect();
+        self.board.evaluated.fetch_add(allowed.len() as u64, Relaxed);
+        let candidates = self.candidates;
+        let change = if group.at == NEVER { None } else { updates.since(group.at) };
+        let mut changing = change.map(|change| {
+            let evaluators = || [&change.was, &change.is].map(|goal| Evaluator::new(goal, candidates));
+            self.changing.entry(group.at).or_insert_with(evaluators)
+        });
+        for indices in allowed.chunks(BATCH) {
+            let mut lasts = [0; BATCH];
+            lasts.iter_mut().zip(indices).for_each(|(last, index)| *last = usize::from(group.last) + index);
+            let lasts = &lasts[..indices.len()];
+            let exact = |values: [Valued; BATCH]| values.map(|value| value.exact.unwrap_or(0));
+            let values = match &mut changing {
+                None => exact(self.evaluator.values(path, lasts, i64::MIN)),
+                Some([was, is]) => {
+                    let (was, is) = (exact(was.values(path, lasts, i64::MIN)), exact(is.values(path, lasts, i64::MIN)));
+                    let mut values = [0; BATCH];
+                    for (slot, &index) in indices.iter().enumerate() {
+                        values[slot] = i64::from(bounds[index]) * self.step - was[slot] + is[slot];
+                    }
+                    values
+                }
+            };
+            indices.iter().zip(values).for_each(|(&index, value)| bounds[index] = steps(value, self.step));
+        }
+    }
+
+    /// Keeps a lineup if it is good enough, by its exact value.
+    fn offer(&mut self, path: &[usize], last: usize) {
+        let at_least = self.board.threshold.load(Relaxed);
+        if let Some(value) = self.evaluator.value(path, last, at_least) {
+            self.board.keep(Found { value, mask: self.candidates.mask(path.iter().copied().chain([last])) });
+        }
+    }
+
     fn evaluate(&mut self, path: &[usize], first: usize, indices: &[usize], bounds: &mut [u32]) {
         let mut lasts = [0; BATCH];
         for (last, index) in lasts.iter_mut().zip(indices) {
             *last = first + index;
         }
         let threshold = self.board.threshold.load(Relaxed);
-        // A grid that rounds gives an exact value only where it is asked to look twice.
-        let at_least = if self.evaluator.is_exact() { i64::MIN } else { threshold };
-        let values = self.evaluator.values(path, &lasts[..indices.len()], at_least);
+        let values = self.evaluator.values(path, &lasts[..indices.len()], threshold);
         self.board.evaluated.fetch_add(indices.len() as u64, Relaxed);
         for ((&index, &last), value) in indices.iter().zip(&lasts).zip(values) {
-            bounds[index] = bounds[index].min(steps(value.unwrap_or(threshold), self.step));
-            let Some(value) = value.filter(|&value| value >= self.board.threshold.load(Relaxed)) else { continue };
+            bounds[index] = bounds[index].min(steps(value.at_most, self.step));
+            let Some(value) = value.reaching(self.board.threshold.load(Relaxed)) else { continue };
             let mask = self.candidates.mask(path.iter().copied().chain([last]));
             self.board.keep(Found { value, mask });
         }

@@ -30,6 +30,7 @@ pub(super) fn is_feasible(space: &SearchSpace, lineup: &Lineup) -> bool {
         && space.locks.iter().all(|lock| lineup.entries().contains(lock))
         && !space.excludes.iter().any(|exclude| lineup.entries().contains(exclude))
         && space.rules.iter().all(|rule| is_met(&rule.demand, lineup))
+        && space.twins.iter().all(|twins| lineup.entries().iter().filter(|entry| twins.contains(entry)).count() <= 1)
 }
 
 fn is_met(demand: &Demand, lineup: &Lineup) -> bool {
@@ -92,11 +93,31 @@ impl LineupJudge for ModuloJudge {
     }
 }
 
+/// Vetoes what has one of some sets, whole lineups and parts alike.
+struct SetJudge(Vec<Vec<u16>>);
+
+impl SetJudge {
+    fn verdict(&self, lineup: &Lineup) -> u8 {
+        let has = |set: &Vec<u16>| set.iter().all(|entry| lineup.entries().contains(entry));
+        u8::from(self.0.iter().any(has))
+    }
+}
+
+impl LineupJudge for SetJudge {
+    fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure> {
+        Ok(lineups.iter().map(|lineup| self.verdict(lineup)).collect())
+    }
+
+    fn judge_partial(&mut self, lineups: &[Lineup]) -> Result<Option<Vec<u8>>, JudgeFailure> {
+        self.judge(lineups).map(Some)
+    }
+}
+
 /// The greedy portfolio over a full ranking, and the vetoes met on the way.
 fn greedy(
     ranking: &[(f64, Lineup)],
     request: &PortfolioRequest,
-    judge: &ModuloJudge,
+    judge: impl Fn(&Lineup) -> u8,
 ) -> (Vec<(f64, Lineup)>, BTreeMap<u8, u64>) {
     let mut picked: Vec<(f64, Lineup)> = Vec::new();
     let mut vetoes = BTreeMap::new();
@@ -105,7 +126,7 @@ fn greedy(
         if picked.len() == request.lineups || !is_far {
             continue;
         }
-        match judge.verdict(lineup) {
+        match judge(lineup) {
             0 => picked.push((*value, lineup.clone())),
             reason => *vetoes.entry(reason).or_default() += 1,
         }
@@ -133,6 +154,8 @@ fn space(salary_usd: &[u32], roster_size: usize, salary_max_usd: u32) -> SearchS
         locks: Vec::new(),
         excludes: Vec::new(),
         rules: Vec::new(),
+        twins: Vec::new(),
+        never: Vec::new(),
         names: (0..salary_usd.len()).map(|entry| format!("Driver {entry}")).collect(),
     }
 }
@@ -175,7 +198,8 @@ pub(super) fn instances() -> impl Strategy<Value = (ScoreMatrix, SearchSpace, Po
         (0.01..0.99).prop_map(|share| Objective::Quantile { share }),
     ];
     let request = (objective, 1_usize..60, 1_usize..4);
-    (shape, money, request, prop::option::of(1_u16..6)).prop_map(|(shape, money, request, modulus)| {
+    let twins = prop::bool::weighted(0.2);
+    (shape, money, request, prop::option::of(1_u16..6), twins).prop_map(|(shape, money, request, modulus, twins)| {
         let ((entries, scenarios), points, salary_usd, roster_size, locks, excludes, rules) = shape;
         let (objective, lineups, min_differences) = request;
         let space = SearchSpace {
@@ -184,6 +208,7 @@ pub(super) fn instances() -> impl Strategy<Value = (ScoreMatrix, SearchSpace, Po
             locks: if modulus == Some(5) { Vec::new() } else { locks },
             excludes,
             rules: rules.into_iter().map(|demand| Rule { name: "rule".to_owned(), demand }).collect(),
+            twins: if twins && entries > 3 { vec![vec![0, entries as u16 - 1], vec![1, 2]] } else { Vec::new() },
             ..space(&salary_usd, roster_size, 0)
         };
         let matrix = ScoreMatrix::new(entries, scenarios, points).unwrap();
@@ -213,10 +238,34 @@ proptest! {
     }
 
     #[test]
+    fn a_judge_of_partial_lineups_changes_no_pick(
+        (matrix, space, request, _) in instances(),
+        sets in prop::collection::vec(prop::collection::btree_set(0_u16..9, 1..5), 0..6),
+    ) {
+        let sets: Vec<Vec<u16>> = sets.into_iter().map(|set| set.into_iter().collect()).collect();
+        let mut judge = SetJudge(sets);
+        let ranking = ranking(&matrix, &space, request.objective);
+        let (expected, _) = greedy(&ranking, &request, |lineup| judge.verdict(lineup));
+        match solve(&matrix, &space, &request, Some(&mut judge)) {
+            Ok(found) => {
+                let picked: Vec<(f64, Lineup)> = found.lineups.iter().map(|pick| (pick.value, pick.lineup.clone())).collect();
+                prop_assert_eq!(picked, expected);
+            }
+            Err(SearchFailure::Infeasible(Infeasible::DifferencesAbovePlaces { free, .. })) => {
+                prop_assert!(request.min_differences > free);
+            }
+            Err(failure) => {
+                prop_assert!(matches!(failure, SearchFailure::Infeasible(_)), "{failure}");
+                prop_assert!(expected.is_empty(), "{failure}");
+            }
+        }
+    }
+
+    #[test]
     fn the_portfolio_is_that_of_brute_force((matrix, space, request, modulus) in instances()) {
         let ranking = ranking(&matrix, &space, request.objective);
         let mut judge = ModuloJudge::new(modulus.unwrap_or(u16::MAX));
-        let (expected, vetoes) = greedy(&ranking, &request, &judge);
+        let (expected, vetoes) = greedy(&ranking, &request, |lineup| judge.verdict(lineup));
         let judge_used: Option<&mut dyn LineupJudge> = if modulus.is_some() { Some(&mut judge) } else { None };
         match solve(&matrix, &space, &request, judge_used) {
             Ok(found) => {

@@ -6,10 +6,7 @@ use super::{
     JointRequest, PortfolioRequest, SearchFailure, SearchState, Session, Unwatched, Watch, Worth, best_lineup,
     joint_portfolio, oracle, portfolio,
 };
-use crate::domain::{
-    interrupt::{Interrupt, StopReason},
-    spec::Together,
-};
+use crate::domain::interrupt::{Interrupt, StopReason};
 
 /// Takes the state at every tick, as bytes, and stops the search at one of them.
 struct Stopper<'a> {
@@ -90,8 +87,8 @@ proptest! {
     #[test]
     fn a_joint_portfolio_in_pieces_ends_as_one_in_one((matrix, space, _, _) in oracle::instances(), ticks in 1_usize..6, quarters in 40_i16..500) {
         let at_least = f64::from(quarters) / 4.0;
-        for together in [Together::ExpectedMaximum, Together::AnyReaches { at_least }] {
-            let request = JointRequest { worth: Worth::Together(together), lineups: 5, min_differences: 1, exposures: Vec::new() };
+        for worth in [Worth::ExpectedMaximum, Worth::AnyReaches(at_least)] {
+            let request = JointRequest { worth, lineups: 5, min_differences: 1, exposures: Vec::new() };
             let joint = |session: &mut Session<'_>| joint_portfolio(&matrix, &space, &request, None, session);
             let (_, pieces) = in_pieces(ticks, joint);
             match at_once(joint) {

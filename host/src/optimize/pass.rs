@@ -247,9 +247,10 @@ impl Worker<'_, '_, '_> {
 
     fn evaluate(&mut self, path: &[usize], lasts: &[usize]) {
         self.cells += lasts.len() * self.evaluator.cells();
-        let values = self.evaluator.values(path, lasts, self.pass.threshold());
+        let at_least = self.pass.threshold();
+        let values = self.evaluator.values(path, lasts, at_least);
         for (&last, value) in lasts.iter().zip(values) {
-            let Some(value) = value else { continue };
+            let Some(value) = value.reaching(at_least) else { continue };
             self.pass.evaluated.fetch_add(1, Relaxed);
             let mask = self.pass.search.candidates.mask(path.iter().copied().chain([last]));
             self.pass.keep(Found { value, mask });

@@ -17,6 +17,7 @@ use super::{
     answer::{Certificate, JudgeFailure, SearchFailure},
     infeasible::Infeasible,
     matrix::ScoreMatrix,
+    partial::{Cuts, cuts},
     search::{Collected, Found, Request, Search, Spacing},
     session::{Memory, PassState, SearchState, Session},
     space::SearchSpace,
@@ -50,6 +51,15 @@ pub trait LineupJudge {
     /// # Errors
     /// [`JudgeFailure`] where the constraint itself failed; the search ends with it.
     fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure>;
+
+    /// The same of parts of lineups, all of one size, for judges whose vetoes stay whatever is added; `None` from others.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    fn judge_partial(&mut self, lineups: &[Lineup]) -> Result<Option<Vec<u8>>, JudgeFailure> {
+        let _ = lineups;
+        Ok(None)
+    }
 }
 
 /// What a portfolio shall be.
@@ -110,6 +120,9 @@ pub struct Portfolio {
     pub end: PortfolioEnd,
     /// Candidates that would have been picked but for a veto, by veto reason.
     pub vetoes_by_reason: BTreeMap<u8, u64>,
+    /// Parts of lineups that a constraint vetoed, so that no lineup with them was looked at, by veto reason.
+    #[serde(default)]
+    pub partial_vetoes_by_reason: BTreeMap<u8, u64>,
     /// Candidates looked at, best first.
     pub candidates: u64,
     /// Passes over the feasible set.
@@ -132,6 +145,8 @@ pub fn portfolio(
 ) -> Result<Portfolio, SearchFailure> {
     let started = Instant::now();
     check_shape(space, request.lineups, request.min_differences)?;
+    let mut judge = judge;
+    let (space, cuts) = &without_cuts(space, &mut judge)?;
     let search = Search::new(matrix, space, request.objective, session.interrupt)?;
     let key = search.key ^ (request.lineups as u64).rotate_left(17) ^ (request.min_differences as u64).rotate_left(43);
     let resumed = session.resume.take().filter(|state| state.key == key);
@@ -161,10 +176,27 @@ pub fn portfolio(
         lineups: greedy.lineups,
         end,
         vetoes_by_reason: greedy.vetoes_by_reason,
+        partial_vetoes_by_reason: cuts.by_reason.clone(),
         candidates: greedy.candidates,
         searches: greedy.searches,
         elapsed_ms: started.elapsed().as_secs_f64() * 1e3,
     })
+}
+
+/// The space without what a monotone judge vetoes of parts of lineups.
+///
+/// # Errors
+/// As [`cuts`].
+pub(super) fn without_cuts(
+    space: &SearchSpace,
+    judge: &mut Option<&mut dyn LineupJudge>,
+) -> Result<(SearchSpace, Cuts), SearchFailure> {
+    let cuts = match judge {
+        Some(judge) => cuts(space, *judge)?,
+        None => Cuts::default(),
+    };
+    let never = space.never.iter().chain(&cuts.sets).cloned().collect();
+    Ok((SearchSpace { never, ..space.clone() }, cuts))
 }
 
 /// Checks the numbers of a portfolio.

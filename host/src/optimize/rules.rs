@@ -1,6 +1,6 @@
 //! What a lineup must satisfy beside places and salaries, as sets of bits: cheap enough to ask at every partial lineup.
 
-use super::answer::SearchFailure;
+use super::{answer::SearchFailure, space::ENTRIES_MAX};
 
 /// Linear rules count in millionths, so that their sums are exact in any order.
 const LINEAR_SCALE: f64 = 1e6;
@@ -49,12 +49,41 @@ pub enum Demand {
     },
 }
 
+/// What is never together with one entry, and with two.
+#[derive(Debug, Clone)]
+struct Never {
+    alone: u128,
+    with_one: Vec<u128>,
+    /// By `larger * ENTRIES_MAX + smaller`.
+    with_two: Vec<u128>,
+}
+
+impl Never {
+    /// Entries that must not join this partial lineup.
+    fn beside(&self, partial: u128) -> u128 {
+        let mut beside = self.alone;
+        let mut rest = partial;
+        while rest != 0 {
+            let one = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            beside |= self.with_one[one];
+            let mut others = rest;
+            while others != 0 {
+                beside |= self.with_two[others.trailing_zeros() as usize * ENTRIES_MAX + one];
+                others &= others - 1;
+            }
+        }
+        beside
+    }
+}
+
 /// Rules of a space, over sets of slate entries.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rules {
     counts: Vec<Count>,
     conditions: Vec<Condition>,
     linear: Vec<Linear>,
+    never: Option<Box<Never>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +133,29 @@ impl Rules {
         Ok(compiled)
     }
 
+    /// Adds that one to three entries are never together in a lineup.
+    pub fn never(&mut self, set: &[u16]) {
+        let never = self.never.get_or_insert_with(|| {
+            let (with_one, with_two) = (vec![0; ENTRIES_MAX], vec![0; ENTRIES_MAX * ENTRIES_MAX]);
+            Box::new(Never { alone: 0, with_one, with_two })
+        });
+        let mut set: Vec<usize> = set.iter().map(|&entry| usize::from(entry)).collect();
+        set.sort_unstable();
+        match *set {
+            [one] => never.alone |= 1 << one,
+            [one, two] => {
+                never.with_one[one] |= 1 << two;
+                never.with_one[two] |= 1 << one;
+            }
+            [one, two, three] => {
+                for (smaller, larger, third) in [(one, two, three), (one, three, two), (two, three, one)] {
+                    never.with_two[larger * ENTRIES_MAX + smaller] |= 1 << third;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Adds that at least and at most so many of a set are in a lineup.
     pub fn count(&mut self, of: u128, at_least: u32, at_most: u32) {
         self.counts.push(Count { of, at_least, at_most });
@@ -116,7 +168,8 @@ impl Rules {
             rule.at_least <= count && count <= rule.at_most
         });
         let met = |rule: &Condition| lineup & rule.any == 0 || (lineup & rule.then).count_ones() >= rule.at_least;
-        counts && self.conditions.iter().all(met) && self.linear.iter().all(|rule| rule.allows(lineup))
+        let is_kept_apart = self.never.as_ref().is_none_or(|never| never.beside(lineup) & lineup == 0);
+        counts && is_kept_apart && self.conditions.iter().all(met) && self.linear.iter().all(|rule| rule.allows(lineup))
     }
 
     /// Whether a partial lineup may become one that is allowed, by `missing` more entries of the set `later`.
@@ -126,12 +179,20 @@ impl Rules {
             .counts
             .iter()
             .all(|rule| (partial & rule.of).count_ones() <= rule.at_most && most(rule.of) >= rule.at_least);
-        counts && self.conditions.iter().all(|rule| partial & rule.any == 0 || most(rule.then) >= rule.at_least)
+        let beside = self.never.as_ref().map_or(0, |never| never.beside(partial));
+        let is_open = beside & partial == 0 && (later & !beside).count_ones() >= missing;
+        is_open
+            && counts
+            && self.conditions.iter().all(|rule| partial & rule.any == 0 || most(rule.then) >= rule.at_least)
     }
 
     /// Entries that complete the partial lineup to one that is allowed, linear rules aside.
     pub fn last(&self, partial: u128) -> u128 {
-        let mut allowed = !partial;
+        let beside = self.never.as_ref().map_or(0, |never| never.beside(partial));
+        if beside & partial != 0 {
+            return 0;
+        }
+        let mut allowed = !partial & !beside;
         for rule in &self.counts {
             let count = (partial & rule.of).count_ones();
             if count > rule.at_most || count + 1 < rule.at_least {
@@ -224,6 +285,20 @@ mod tests {
                     assert!(rules.leave_open(first, !(first | (first - 1)), 2), "{rules:?} {lineup:b}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_never_together_is_told_of_parts_as_of_wholes() {
+        let mut rules = Rules::default();
+        let never: [&[u16]; 3] = [&[5], &[0, 1], &[1, 2, 3]];
+        never.iter().for_each(|set| rules.never(set));
+        for lineup in (0_u128..64).filter(|lineup| lineup.count_ones() == 3) {
+            let has = |set: &&[u16]| set.iter().all(|entry| lineup >> entry & 1 == 1);
+            assert_eq!(rules.allow(lineup), !never.iter().any(has), "{lineup:b}");
+            let last = 1 << (127 - lineup.leading_zeros());
+            assert_eq!(rules.last(lineup & !last) & last != 0, rules.allow(lineup), "{lineup:b}");
+            assert!(!rules.allow(lineup) || rules.leave_open(lineup & !last, last, 1), "{lineup:b}");
         }
     }
 

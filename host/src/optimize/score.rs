@@ -65,6 +65,15 @@ pub struct TailValidation {
     pub is_inside: bool,
 }
 
+impl TailValidation {
+    /// A figure beside the same on fresh scenarios and its interval there.
+    #[must_use]
+    pub fn new(in_sample: f64, fresh: f64, (interval_low, interval_high): (f64, f64)) -> Self {
+        let is_inside = (interval_low..=interval_high).contains(&in_sample);
+        Self { in_sample, fresh, interval_low, interval_high, optimism: in_sample - fresh, is_inside }
+    }
+}
+
 /// Scores every lineup; `alpha` is the share of scenarios in the tail, in (0, 1].
 ///
 /// # Errors
@@ -122,8 +131,7 @@ pub fn validate_tail(
         let (interval_low, interval_high) = bootstrap_interval(&sample, statistic, seed.wrapping_add(index as u64));
         exact_scores(fresh, lineup.entries(), None, &mut scores);
         let fresh = measured_fresh.shown(measured_fresh.of(&mut scores), fresh.scenarios());
-        let is_inside = (interval_low..=interval_high).contains(&in_sample);
-        Ok(TailValidation { in_sample, fresh, interval_low, interval_high, optimism: in_sample - fresh, is_inside })
+        Ok(TailValidation::new(in_sample, fresh, (interval_low, interval_high)))
     };
     lineups.par_iter().enumerate().map(validate).collect()
 }
@@ -137,7 +145,7 @@ fn lineup_scores(matrix: &ScoreMatrix, lineup: &Lineup) -> Vec<f64> {
 
 /// An objective as a function of a sample of scores, for resampling.
 #[derive(Debug, Clone, Copy)]
-enum Statistic {
+pub(super) enum Statistic {
     /// The mean, of scores or of whether they reach a threshold.
     Mean { reach: Option<f64> },
     /// The mean of the best share.
@@ -194,7 +202,7 @@ impl Statistic {
     }
 }
 
-fn check_entries(matrix: &ScoreMatrix, lineups: &[Lineup]) -> Result<(), SearchFailure> {
+pub(super) fn check_entries(matrix: &ScoreMatrix, lineups: &[Lineup]) -> Result<(), SearchFailure> {
     let all = lineups.iter().flat_map(Lineup::entries);
     match all.copied().find(|&entry| usize::from(entry) >= matrix.entries()) {
         Some(entry) => Err(SearchFailure::Invalid {
@@ -224,7 +232,7 @@ fn score_one(matrix: &ScoreMatrix, lineup: &Lineup, count: usize) -> LineupScore
 }
 
 /// Percentile bootstrap interval (Efron 1979) of a statistic of ascending scores.
-fn bootstrap_interval(sorted: &[f64], statistic: Statistic, seed: u64) -> (f64, f64) {
+pub(super) fn bootstrap_interval(sorted: &[f64], statistic: Statistic, seed: u64) -> (f64, f64) {
     let thinned: Vec<f64> = thin(sorted);
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut found: Vec<f64> = (0..BOOTSTRAP_RESAMPLES).map(|_| statistic.resampled(&thinned, &mut random)).collect();

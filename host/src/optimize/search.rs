@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     answer::{Certificate, Proof, SearchFailure, Solved},
-    bound::{HingeBound, SubsetTable},
+    bound::{Effort, SubsetTable},
     climb::climb,
-    goal::{Evaluator, Floors, Goal},
+    goal::{Evaluator, Goal},
     grid::Grid,
     matrix::ScoreMatrix,
     pass::{Pass, Tick},
@@ -200,19 +200,11 @@ impl<'a> Search<'a> {
         self.incumbent =
             climb(&self.candidates, &mut evaluator, &mut picks, interrupt).map_err(SearchFailure::Stopped)?;
         self.goal.follow(&picks);
-        self.tabulate(&picks, interrupt);
+        self.table = threshold::table(&self.goal, &self.candidates, &picks, Effort::Once, interrupt);
         match interrupt.reason() {
             Some(reason) => Err(SearchFailure::Stopped(reason)),
             None => Ok(self),
         }
-    }
-
-    /// Tabulates bounds with the floors at which those of this lineup are tightest: lineups that compete with it are alike.
-    fn tabulate(&mut self, picks: &[usize], interrupt: &Interrupt) {
-        let floors = threshold::tightest(&self.goal, &self.candidates, picks);
-        let bound = hinge_bound(&self.goal, &floors);
-        let floor = |scenario: usize| floors.at(scenario);
-        self.table = SubsetTable::of_hinges(&self.goal.grid, &self.candidates, floor, bound, interrupt);
     }
 
     /// Collects the best lineups that the request allows, from where an earlier pass with the same request was.
@@ -274,21 +266,6 @@ impl<'a> Search<'a> {
     /// Why a search has found nothing.
     pub fn nothing(&self, space: &SearchSpace, stopped: Option<StopReason>) -> SearchFailure {
         stopped.map_or_else(|| space.nothing_between().into(), SearchFailure::Stopped)
-    }
-}
-
-/// How the goal's values are bounded by hinges over these floors.
-pub(super) fn hinge_bound(goal: &Goal<'_>, floors: &Floors) -> HingeBound {
-    let unit = goal.grid.unit as f64;
-    let floor = f64::from(floors.at(0)) * unit;
-    match goal.measure {
-        Measure::Tail { count } => HingeBound { offset: floor * count as f64, factor: 1.0 },
-        Measure::Rank { count } => HingeBound { offset: floor, factor: 1.0 / count as f64 },
-        Measure::Reach { .. } => {
-            let run = f64::from(goal.floors.at(0) - floors.at(0)) * unit;
-            HingeBound { offset: 0.0, factor: 1.0 / run.max(1.0) }
-        }
-        Measure::Gain { .. } | Measure::Sum => HingeBound { offset: 0.0, factor: 1.0 },
     }
 }
 

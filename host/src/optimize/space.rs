@@ -29,6 +29,11 @@ pub struct SearchSpace {
     pub excludes: Vec<u16>,
     /// What every lineup must satisfy besides.
     pub rules: Vec<Rule>,
+    /// Entries that are the same driver in different places: at most one of each group is in a lineup, and exposures count
+    /// them together.
+    pub twins: Vec<Vec<u16>>,
+    /// Sets of one to three entries that are never in a lineup together.
+    pub never: Vec<Vec<u16>>,
     /// Driver name per entry, for reasons that people read.
     pub names: Vec<String>,
 }
@@ -82,7 +87,8 @@ impl SearchSpace {
     /// [`SearchFailure::Infeasible`] or [`SearchFailure::Invalid`], as the search itself would end.
     pub fn check(&self, entries: usize) -> Result<(), SearchFailure> {
         self.prepare(entries)?;
-        let found = if self.rules.is_empty() { None } else { conflict(self) };
+        let is_plain = self.rules.is_empty() && self.twins.is_empty();
+        let found = if is_plain { None } else { conflict(self) };
         found.map_or(Ok(()), |conflict| Err(conflict.into()))
     }
 
@@ -103,8 +109,8 @@ impl SearchSpace {
         Ok(Candidates {
             locked: locks.iter().fold(0, |set, entry| set | 1 << entry),
             later,
-            rules: Rules::new(&self.rules, entries)?,
-            is_plain: self.rules.is_empty(),
+            rules: self.compiled_rules(entries)?,
+            is_plain: self.rules.is_empty() && self.twins.is_empty() && self.never.is_empty(),
             salary_usd: free.iter().map(|&entry| self.salary(entry)).collect(),
             places: self.roster_size - locks.len(),
             floor_usd: u64::from(self.salary_min_usd).saturating_sub(locked_usd),
@@ -112,6 +118,18 @@ impl SearchSpace {
             free,
             locks,
         })
+    }
+
+    fn compiled_rules(&self, entries: usize) -> Result<Rules, SearchFailure> {
+        let mut rules = Rules::new(&self.rules, entries)?;
+        for twins in &self.twins {
+            let set = self.distinct("twins", twins)?.into_iter().fold(0, |set, entry| set | 1_u128 << entry);
+            rules.count(set, 0, 1);
+        }
+        for set in &self.never {
+            rules.never(&self.distinct("never", set)?);
+        }
+        Ok(rules)
     }
 
     fn check_shape(&self, entries: usize) -> Result<(), SearchFailure> {
@@ -266,7 +284,10 @@ enum Aim {
 impl SearchSpace {
     /// The reason to give where the search itself finds nothing although the checks passed.
     pub(super) fn nothing_between(&self) -> Infeasible {
-        if let Some(conflict) = conflict(self).filter(|_| !self.rules.is_empty()) {
+        if !self.never.is_empty() {
+            return Infeasible::NothingUncut { sets: self.never.len() };
+        }
+        if let Some(conflict) = conflict(self).filter(|_| !self.rules.is_empty() || !self.twins.is_empty()) {
             return conflict;
         }
         let salaries = || self.salary_usd.iter().map(|&salary| u64::from(salary));

@@ -3,7 +3,9 @@
 //! Scores are whole thousandths of a point and values are whole numbers made of them, so equal lineups have equal values on every
 //! machine, and two values are equal or different by their definition, never by rounding.
 
-use super::{answer::SearchFailure, grid::MILLI};
+use std::sync::Arc;
+
+use super::{answer::SearchFailure, grid::MILLI, standing::MICRO, steps::Steps};
 use crate::domain::spec::Objective;
 
 /// Largest threshold in points: no lineup can have more.
@@ -22,6 +24,8 @@ pub(super) enum Measure {
     Rank { count: usize },
     /// The sum of what exceeds the floor of each scenario, in thousandths.
     Gain { floors: Vec<i32> },
+    /// The sum of what each is worth in its scenario, in millionths.
+    Steps(Arc<Steps>),
 }
 
 impl Measure {
@@ -49,16 +53,18 @@ impl Measure {
                 let gains = scores.iter().zip(floors).map(|(&score, &floor)| i64::from(score) - i64::from(floor));
                 gains.map(|gain| gain.max(0)).sum()
             }
+            Self::Steps(steps) => steps.worth(scores.iter().copied()),
         }
     }
 
-    /// A value as people read it: points, or a share of the scenarios.
+    /// A value as people read it: points, a share of the scenarios, or dollars.
     pub fn shown(&self, value: i64, scenarios: usize) -> f64 {
         let divisor = match self {
             Self::Sum | Self::Gain { .. } => MILLI * scenarios as f64,
             Self::Tail { count } => MILLI * *count as f64,
             Self::Reach { .. } => scenarios as f64,
             Self::Rank { .. } => MILLI,
+            Self::Steps(_) => MICRO * scenarios as f64,
         };
         value as f64 / divisor
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::limits::PipelineConfig;
+use super::{limits::PipelineConfig, payouts::check_payouts};
 use crate::domain::{
     problem::Problem,
     spec::{CalibrateSpec, EvaluateSpec, HistorySpec, JobSpec, Objective, OptimizeSpec, ScenarioSpec, Together},
@@ -57,14 +57,19 @@ fn check_optimize(spec: &OptimizeSpec, config: &PipelineConfig) -> Result<(), Pr
     if spec.together.is_some() || !spec.exposures.is_empty() {
         within("/lineups", spec.lineups, 1, config.joint_lineups_max, "lineups judged together")?;
     }
-    if let Some(Together::AnyReaches { at_least }) = spec.together {
-        check_objective(Objective::Probability { at_least }, "/together")?;
+    match &spec.together {
+        Some(Together::AnyReaches { at_least }) => {
+            check_objective(Objective::Probability { at_least: *at_least }, "/together")?;
+        }
+        Some(Together::ExpectedPayout { contest }) => check_payouts(contest, spec.lineups, config)?,
+        Some(Together::ExpectedMaximum) | None => {}
     }
     within("/rules", spec.rules.len(), 0, config.lineup_rules_max, "rules")?;
     within("/exposures", spec.exposures.len(), 0, config.exposures_max, "exposures")?;
     within("/min_differences", spec.min_differences, 1, u32::MAX, "entries")?;
     let most = config.validation_scenarios_max;
     within("/validation_scenarios", spec.validation_scenarios, 0, most, "scenarios")?;
+    within("/sensitivity_seeds", spec.sensitivity_seeds, 0, config.sensitivity_seeds_max, "seeds")?;
     within("/lineup_constraints", spec.lineup_constraints.len(), 0, config.constraints_max, "constraints")
 }
 

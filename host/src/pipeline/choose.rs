@@ -3,38 +3,37 @@
 use std::collections::BTreeMap;
 
 use super::{
-    columns::decode_scenarios,
+    classes::ScenarioClasses,
     contest_view::{search_space, slate_view},
+    hindsight::{Scored, scenarios, scores, stability, tell_wins, validate},
+    judges::{LineupJudges, open_judges},
     keeper::Keeper,
     lineup_rules::exposures,
-    outputs::{self, ChoiceDone, Done, LeftOut, Simulated, cost},
-    pinned::{PinnedPlugin, Purpose, derive_seed},
+    outputs::{ChoiceDone, Done, LeftOut, cost},
+    payouts::worth,
+    pinned::{PinnedPlugin, Purpose},
+    roster::Roster,
     simulate::skip,
-    stages::SIMULATE,
-    task::{GuestLines, Task},
+    task::Task,
 };
 use crate::{
     domain::{
-        contest::Contest,
         lineup::Lineup,
-        plugin::{Usage, VetoReason},
+        plugin::Usage,
         problem::Problem,
-        race::Race,
-        scenario::ScenarioBlock,
         slate::Slate,
         spec::{JobSpec, Objective, OptimizeSpec, Together},
     },
     jobs::TaskFailure,
     optimize::{
-        Certificate, Exposure, JointPortfolio, JointRequest, JudgeFailure, LineupJudge, LineupScore, Portfolio,
-        PortfolioEnd, PortfolioRequest, ScoreMatrix, SearchFailure, SearchSpace, Session, TailValidation, Worth,
-        joint_portfolio, objective_values, portfolio, score_lineups, validate_tail,
+        Certificate, Exposure, JointPortfolio, JointRequest, LineupJudge, LineupScore, Portfolio, PortfolioEnd,
+        PortfolioRequest, ScoreMatrix, SearchFailure, SearchSpace, Session, Unwatched, Worth, joint_portfolio,
+        objective_values, portfolio, score_lineups,
     },
-    plugins::{LineupJudgeSession, PluginFailure, SlateView},
+    plugins::SlateView,
     results::{
         ComponentCost, DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth,
     },
-    score::contest::score_matrix,
 };
 
 /// Name of the native optimizer among the components.
@@ -55,13 +54,18 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
     let plan = task.spec.simulation(0)?;
     let race = task.race(&plan.race)?;
     let contest = task.pipeline.contest(&slate.contest)?;
-    let space = search_space(request, &slate, &race, contest)?;
-    let matrix = scores(task, Purpose::Choice, contest, &race, &slate)?
+    let roster = Roster::new(contest, &slate)?;
+    let space = search_space(request, &slate, &race, contest, &roster)?;
+    let on = Scored { contest, race: &race, slate: &slate, roster: &roster };
+    let scenarios = scenarios(task, Purpose::Choice, &race)?
         .ok_or_else(|| Problem::internal("There are no scenarios to choose on."))?;
+    let matrix = scores(&scenarios, &on)?;
     let mut chosen = Chooser {
         task,
         request,
-        exposures: exposures(request, &slate)?,
+        exposures: exposures(request, &slate, &roster)?,
+        worth: worth(request, &slate, contest, &roster)?,
+        roster: &roster,
         view: slate_view(&slate, &race, contest),
         costs: Vec::new(),
         left_out: Vec::new(),
@@ -70,22 +74,20 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
     let lineups: Vec<Lineup> = portfolio.lineups.iter().map(|picked| picked.lineup.clone()).collect();
     let scored =
         score_lineups(&matrix, &lineups, shown_tail(request.objective)).map_err(|failure| search_failure(&failure))?;
-    let fresh = scores(task, Purpose::Validation, contest, &race, &slate)?;
-    let validated = fresh.map(|fresh| {
-        let seed = derive_seed(request.scenarios.seed, "bootstrap");
-        let interrupt = task.context.interrupt();
-        validate_tail(&matrix, &fresh, &lineups, request.objective, seed, interrupt)
-            .map_err(|failure| search_failure(&failure))
-    });
-    let shown = shown_lineups(&slate, &portfolio, scored, validated.transpose()?);
+    let mut shown = shown_lineups(&slate, &roster, &portfolio, scored);
+    let validation = validate(&chosen, &matrix, &lineups, &on, &mut shown)?;
+    tell_wins(&matrix, &lineups, &ScenarioClasses::new(&scenarios, &race), &mut shown)?;
+    let stability = stability(&mut chosen, &space, &lineups, &on)?;
     let summary = PortfolioSummary {
         contest: contest.key.clone(),
         objective: request.objective,
         worth: portfolio.worth,
-        exposure: exposure(&slate, &lineups),
+        exposure: exposure(&slate, &roster, &lineups),
         lineups: shown,
         end: portfolio.end,
         lineup_vetoes,
+        validation,
+        stability,
     };
     let Chooser { mut costs, left_out, .. } = chosen;
     let native = Usage { cpu_ms: task.wall_ms(), calls: 1, ..Usage::default() };
@@ -100,62 +102,64 @@ const fn shown_tail(objective: Objective) -> f64 {
     }
 }
 
-/// The contest's points of every slate entry in every scenario of the purpose; `None` where the job draws none for it.
-fn scores(
-    task: &Task<'_>,
-    purpose: Purpose,
-    contest: &Contest,
-    race: &Race,
-    slate: &Slate,
-) -> Result<Option<ScoreMatrix>, TaskFailure> {
-    let Some(simulation) = task.spec.simulations.iter().position(|plan| plan.purpose == purpose) else {
-        return Ok(None);
-    };
-    let mut scenarios = ScenarioBlock::empty(race.entries.len());
-    for done in outputs::read::<Simulated>(task.context.outputs(SIMULATE)?)? {
-        match done.work {
-            Simulated::Block(block) if block.simulation == simulation => {
-                scenarios.append(&decode_scenarios(&task.artifact(&block.artifact)?)?);
-            }
-            _ => {}
-        }
-    }
-    let start: Vec<u16> = race.entries.iter().map(|entry| entry.start).collect();
-    let race_entries: Vec<u16> = slate.entries.iter().map(|entry| entry.race_entry).collect();
-    let internal = |error: String| Problem::internal(format!("The scenarios cannot be scored: {error}."));
-    let points =
-        score_matrix(contest, &scenarios, &start, &race_entries).map_err(|error| internal(error.to_string()))?;
-    let matrix = ScoreMatrix::new(slate.entries.len(), scenarios.scenarios, points);
-    Ok(Some(matrix.map_err(|error| internal(error.to_string()))?))
-}
-
 /// The search, and what lineup constraints have to do with it.
-struct Chooser<'a> {
-    task: &'a Task<'a>,
-    request: &'a OptimizeSpec,
+pub struct Chooser<'a> {
+    /// The task.
+    pub task: &'a Task<'a>,
+    /// What is asked for.
+    pub request: &'a OptimizeSpec,
     exposures: Vec<Exposure>,
+    roster: &'a Roster,
+    /// What lineups are worth.
+    pub worth: Worth,
     view: SlateView,
     costs: Vec<ComponentCost>,
     left_out: Vec<LeftOut>,
 }
 
+/// Searches a space over a matrix with the judges that are left.
+type Find<'a> = dyn Fn(&Chooser<'_>, &mut LineupJudges<'_>) -> Result<Chosen, SearchFailure> + 'a;
+
 impl Chooser<'_> {
-    /// Searches, and again without a constraint that failed itself where its policy says so.
+    /// Chooses what the request asks for.
     fn search(&mut self, matrix: &ScoreMatrix, space: &SearchSpace) -> Result<(Chosen, Vec<LineupVeto>), TaskFailure> {
-        let mut constraints: Vec<&PinnedPlugin> = self.task.spec.lineup_constraints.iter().collect();
+        self.with_judges(&|chooser, judges| chooser.search_with(matrix, space, judges))
+    }
+
+    /// Chooses the best single lineup by the objective, with its value. It takes a moment, so it leaves no checkpoints.
+    ///
+    /// # Errors
+    /// As the whole choice.
+    pub fn first_alone(&mut self, matrix: &ScoreMatrix, space: &SearchSpace) -> Result<(Lineup, f64), TaskFailure> {
+        let (chosen, _) = self.with_judges(&|chooser, judges| {
+            let mut session =
+                Session { interrupt: chooser.task.context.interrupt(), watch: &mut Unwatched, resume: None };
+            let judge: Option<&mut dyn LineupJudge> = if judges.judges.is_empty() { None } else { Some(judges) };
+            let request = PortfolioRequest { objective: chooser.request.objective, lineups: 1, min_differences: 1 };
+            portfolio(matrix, space, &request, judge, &mut session).map(Chosen::each_best)
+        })?;
+        let first = chosen.lineups.into_iter().next().ok_or_else(|| Problem::internal("A choice has no lineup."))?;
+        Ok((first.lineup, first.value))
+    }
+
+    /// Searches, and again without a constraint that failed itself where its policy says so.
+    fn with_judges(&mut self, find: &Find<'_>) -> Result<(Chosen, Vec<LineupVeto>), TaskFailure> {
+        let left_out: Vec<String> = self.left_out.iter().map(|left_out| left_out.plugin.clone()).collect();
+        let pinned = self.task.spec.lineup_constraints.iter();
+        let mut constraints: Vec<&PinnedPlugin> = pinned.filter(|pinned| !left_out.contains(&pinned.label)).collect();
         loop {
-            let mut judges = match open_judges(self.task, &self.view, &constraints)? {
+            let mut judges = match open_judges(self.task, self.roster, &self.view, &constraints)? {
                 Ok(judges) => judges,
                 Err((index, failure)) => {
                     self.left_out.push(skip(constraints.remove(index), failure)?);
                     continue;
                 }
             };
-            let found = self.search_with(matrix, space, &mut judges);
+            let found = find(self, &mut judges);
             self.costs.extend(judges.judges.iter().map(|judge| cost(&judge.label, judge.session.usage())));
             match (found, judges.failed.take()) {
                 (Ok(portfolio), _) => {
-                    let vetoes = judges.lineup_vetoes(&portfolio.vetoes_by_reason);
+                    let vetoes = judges.lineup_vetoes(&portfolio.vetoes_by_reason, &portfolio.partial_vetoes_by_reason);
                     return Ok((portfolio, vetoes));
                 }
                 (Err(SearchFailure::Judge(_)), Some((index, failure))) => {
@@ -176,13 +180,14 @@ impl Chooser<'_> {
         let resume = keeper.last_state();
         let mut session = Session { interrupt: self.task.context.interrupt(), watch: &mut keeper, resume };
         let judge: Option<&mut dyn LineupJudge> = if judges.judges.is_empty() { None } else { Some(judges) };
-        let OptimizeSpec { objective, lineups, min_differences, together, .. } = *self.request;
+        let OptimizeSpec { objective, lineups, min_differences, .. } = *self.request;
+        let together = self.request.together.clone();
         let (lineups, min_differences) = (lineups as usize, min_differences as usize);
         if together.is_none() && self.exposures.is_empty() {
             let request = PortfolioRequest { objective, lineups, min_differences };
             return portfolio(matrix, space, &request, judge, &mut session).map(Chosen::each_best);
         }
-        let worth = together.map_or(Worth::Each(objective), Worth::Together);
+        let worth = self.worth.clone();
         let request = JointRequest { worth, lineups, min_differences, exposures: self.exposures.clone() };
         let joint = joint_portfolio(matrix, space, &request, judge, &mut session)?;
         Chosen::joint(joint, together, objective, matrix)
@@ -194,6 +199,7 @@ struct Chosen {
     lineups: Vec<ChosenLineup>,
     end: PortfolioEnd,
     vetoes_by_reason: BTreeMap<u8, u64>,
+    partial_vetoes_by_reason: BTreeMap<u8, u64>,
     worth: Option<PortfolioWorth>,
 }
 
@@ -213,8 +219,8 @@ impl Chosen {
             certificate: Some(picked.certificate),
             contribution: None,
         });
-        let Portfolio { end, vetoes_by_reason, .. } = portfolio;
-        Self { lineups: lineups.collect(), end, vetoes_by_reason, worth: None }
+        let Portfolio { end, vetoes_by_reason, partial_vetoes_by_reason, .. } = portfolio;
+        Self { lineups: lineups.collect(), end, vetoes_by_reason, partial_vetoes_by_reason, worth: None }
     }
 
     /// Judged together.
@@ -224,7 +230,8 @@ impl Chosen {
         objective: Objective,
         matrix: &ScoreMatrix,
     ) -> Result<Self, SearchFailure> {
-        let JointPortfolio { value, upper_bound, swaps, feasible, end, vetoes_by_reason, .. } = joint;
+        let JointPortfolio { value, upper_bound, swaps, feasible, end, .. } = joint;
+        let JointPortfolio { vetoes_by_reason, partial_vetoes_by_reason, .. } = joint;
         let lineups: Vec<Lineup> = joint.lineups.iter().map(|picked| picked.lineup.clone()).collect();
         let values = objective_values(matrix, &lineups, objective)?;
         let chosen = joint.lineups.into_iter().zip(values).map(|(picked, value)| ChosenLineup {
@@ -234,102 +241,21 @@ impl Chosen {
             contribution: Some(picked.contribution),
         });
         let worth = Some(PortfolioWorth { together, value, upper_bound, swaps, feasible });
-        Ok(Self { lineups: chosen.collect(), end, vetoes_by_reason, worth })
+        Ok(Self { lineups: chosen.collect(), end, vetoes_by_reason, partial_vetoes_by_reason, worth })
     }
 }
 
-/// Opens the judges; the inner error names the constraint that failed.
-fn open_judges<'a>(
-    task: &'a Task<'a>,
-    view: &SlateView,
-    constraints: &[&PinnedPlugin],
-) -> Result<Result<LineupJudges<'a>, (usize, PluginFailure)>, TaskFailure> {
-    let mut judges = Vec::with_capacity(constraints.len());
-    for (index, constraint) in constraints.iter().enumerate() {
-        let loaded = task.load(constraint)?;
-        let (call, lines) = task.call(constraint, 0);
-        match loaded.open_lineup_judge(&call, view, &constraint.params) {
-            Ok(session) => judges.push(Judge {
-                session,
-                label: constraint.label.clone(),
-                reasons: loaded.description().veto_reasons.clone(),
-                lines,
-            }),
-            Err(failure) => return Ok(Err((index, failure))),
-        }
-    }
-    Ok(Ok(LineupJudges { task, judges, failed: None }))
-}
-
-struct Judge {
-    session: LineupJudgeSession,
-    label: String,
-    reasons: Vec<VetoReason>,
-    lines: GuestLines,
-}
-
-/// All lineup constraints as one: reasons are numbered through, in the order of the constraints.
-struct LineupJudges<'a> {
-    task: &'a Task<'a>,
-    judges: Vec<Judge>,
-    /// The constraint that failed itself.
-    failed: Option<(usize, PluginFailure)>,
-}
-
-impl LineupJudges<'_> {
-    fn lineup_vetoes(&self, by_reason: &BTreeMap<u8, u64>) -> Vec<LineupVeto> {
-        let reasons = self.judges.iter().flat_map(|judge| judge.reasons.iter().map(|reason| (&judge.label, reason)));
-        let numbered = reasons.zip(1_u8..);
-        numbered
-            .map(|((plugin, reason), number)| LineupVeto {
-                plugin: plugin.clone(),
-                reason: reason.code.clone(),
-                count: by_reason.get(&number).copied().unwrap_or(0),
-            })
-            .collect()
-    }
-}
-
-impl LineupJudge for LineupJudges<'_> {
-    fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure> {
-        let mut merged = vec![0_u8; lineups.len()];
-        let mut offset = 0_usize;
-        for (index, judge) in self.judges.iter_mut().enumerate() {
-            let verdicts = judge.session.judge(lineups);
-            judge.lines.flush(self.task.context);
-            let verdicts = verdicts.map_err(|failure| {
-                let told = JudgeFailure(Box::new(failure.clone()));
-                self.failed = Some((index, failure));
-                told
-            })?;
-            for (slot, verdict) in merged.iter_mut().zip(verdicts) {
-                if *slot == 0 && verdict != 0 {
-                    // The plan refuses constraints with more than 255 reasons together.
-                    *slot = u8::try_from(offset + usize::from(verdict)).unwrap_or(u8::MAX);
-                }
-            }
-            offset += judge.reasons.len();
-        }
-        Ok(merged)
-    }
-}
-
-fn search_failure(failure: &SearchFailure) -> TaskFailure {
+/// A search's failure as a task's.
+pub fn search_failure(failure: &SearchFailure) -> TaskFailure {
     match failure {
         SearchFailure::Stopped(_) => TaskFailure::Stopped,
         other => TaskFailure::fatal(other.to_problem()),
     }
 }
 
-fn shown_lineups(
-    slate: &Slate,
-    portfolio: &Chosen,
-    scored: Vec<LineupScore>,
-    validated: Option<Vec<TailValidation>>,
-) -> Vec<PortfolioLineup> {
-    let mut validated = validated.map(Vec::into_iter);
+fn shown_lineups(slate: &Slate, roster: &Roster, portfolio: &Chosen, scored: Vec<LineupScore>) -> Vec<PortfolioLineup> {
     let shown = portfolio.lineups.iter().zip(scored).map(|(picked, score)| {
-        let drivers = drivers_of(slate, &picked.lineup);
+        let drivers = drivers_of(slate, roster, &picked.lineup);
         PortfolioLineup {
             salary_usd: drivers.iter().map(|driver| u64::from(driver.salary_usd)).sum(),
             drivers,
@@ -337,29 +263,40 @@ fn shown_lineups(
             certificate: picked.certificate,
             contribution: picked.contribution,
             score,
-            validation: validated.as_mut().and_then(Iterator::next),
+            validation: None,
+            wins: None,
         }
     });
     shown.collect()
 }
 
-fn drivers_of(slate: &Slate, lineup: &Lineup) -> Vec<LineupDriver> {
-    let entries = lineup.entries().iter().filter_map(|&entry| slate.entries.get(usize::from(entry)));
-    let mut drivers: Vec<LineupDriver> = entries
-        .map(|entry| LineupDriver {
+fn drivers_of(slate: &Slate, roster: &Roster, lineup: &Lineup) -> Vec<LineupDriver> {
+    let mut drivers: Vec<(usize, LineupDriver)> = Vec::new();
+    let mut kinds: Vec<String> = Vec::new();
+    for (pick, slot) in roster.seated(lineup) {
+        let kind = kinds.iter().position(|known| *known == slot).unwrap_or(kinds.len());
+        if kind == kinds.len() {
+            kinds.push(slot.clone());
+        }
+        let entry = &slate.entries[roster.entry(pick)];
+        let driver = LineupDriver {
             driver: entry.driver.clone(),
             external_id: entry.external_id.clone(),
-            salary_usd: entry.salary_usd,
-        })
-        .collect();
-    drivers.sort_by(|a, b| b.salary_usd.cmp(&a.salary_usd).then_with(|| a.driver.cmp(&b.driver)));
-    drivers
+            salary_usd: roster.salary_usd(usize::from(pick), slate),
+            slot,
+        };
+        drivers.push((kind, driver));
+    }
+    drivers.sort_by(|(a_kind, a), (b_kind, b)| {
+        a_kind.cmp(b_kind).then_with(|| b.salary_usd.cmp(&a.salary_usd)).then_with(|| a.driver.cmp(&b.driver))
+    });
+    drivers.into_iter().map(|(_, driver)| driver).collect()
 }
 
-fn exposure(slate: &Slate, lineups: &[Lineup]) -> Vec<DriverExposure> {
+fn exposure(slate: &Slate, roster: &Roster, lineups: &[Lineup]) -> Vec<DriverExposure> {
     let mut counts = vec![0_u32; slate.entries.len()];
-    for &entry in lineups.iter().flat_map(Lineup::entries) {
-        counts[usize::from(entry)] += 1;
+    for &pick in lineups.iter().flat_map(Lineup::entries) {
+        counts[roster.entry(pick)] += 1;
     }
     let used = slate.entries.iter().zip(counts).filter(|(_, lineups)| *lineups > 0);
     let mut exposure: Vec<DriverExposure> =

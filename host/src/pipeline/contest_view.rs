@@ -1,6 +1,6 @@
 //! A slate as the optimizer and as lineup constraints see it. Plain conversions, used when a job is planned and when it runs.
 
-use super::lineup_rules::rules;
+use super::{lineup_rules::rules, roster::Roster};
 use crate::{
     catalog::normal_form,
     domain::{
@@ -10,11 +10,11 @@ use crate::{
         slate::{Slate, SlateEntry},
         spec::OptimizeSpec,
     },
-    optimize::SearchSpace,
+    optimize::{Demand, Rule, SearchSpace},
     plugins::SlateView,
 };
 
-/// The lineups that a request allows on a slate, before any constraint.
+/// The lineups of picks that a request allows on a slate, before any constraint.
 ///
 /// # Errors
 /// Where a lock, an exclude or a rule names nobody of the slate.
@@ -23,17 +23,38 @@ pub fn search_space(
     slate: &Slate,
     race: &Race,
     contest: &Contest,
+    roster: &Roster,
 ) -> Result<SearchSpace, Problem> {
-    Ok(SearchSpace {
-        salary_usd: slate.entries.iter().map(|entry| entry.salary_usd).collect(),
+    let mut space = open_space(slate, contest, roster);
+    space.salary_min_usd = request.salary_min_usd;
+    space.salary_max_usd = request.salary_max_usd.unwrap_or(contest.salary_cap_usd);
+    space.excludes = roster.picks_of_all(&entries_named("excludes", &request.excludes, slate)?);
+    for entry in entries_named("locks", &request.locks, slate)? {
+        match roster.picks_of(entry).as_slice() {
+            [pick] => space.locks.push(*pick),
+            picks => {
+                let name = format!("the lock on {}", slate.entries[usize::from(entry)].driver);
+                let demand = Demand::Count { of: picks.to_vec(), at_least: 1, at_most: 1 };
+                space.rules.push(Rule { name, demand });
+            }
+        }
+    }
+    space.rules.extend(rules(request, slate, race)?.into_iter().map(|rule| roster.of_picks(rule)));
+    Ok(space)
+}
+
+/// The lineups of picks that the contest allows.
+#[must_use]
+pub fn open_space(slate: &Slate, contest: &Contest, roster: &Roster) -> SearchSpace {
+    SearchSpace {
+        salary_usd: (0..roster.len()).map(|pick| roster.salary_usd(pick, slate)).collect(),
         roster_size: usize::from(contest.roster_size),
-        salary_min_usd: request.salary_min_usd,
-        salary_max_usd: request.salary_max_usd.unwrap_or(contest.salary_cap_usd),
-        locks: entries_named("locks", &request.locks, slate)?,
-        excludes: entries_named("excludes", &request.excludes, slate)?,
-        rules: rules(request, slate, race)?,
-        names: slate.entries.iter().map(|entry| entry.driver.clone()).collect(),
-    })
+        salary_max_usd: contest.salary_cap_usd,
+        rules: roster.rules(),
+        twins: roster.twins(),
+        names: (0..roster.len()).map(|pick| roster.name(pick, slate)).collect(),
+        ..SearchSpace::default()
+    }
 }
 
 /// Slate entries by driver.

@@ -18,6 +18,8 @@ pub struct PipelineConfig {
     pub n_scenarios_max: u32,
     /// Fresh scenarios for the validation of a portfolio.
     pub validation_scenarios_max: u32,
+    /// Further seeds on whose scenarios a choice is repeated.
+    pub sensitivity_seeds_max: u32,
     /// Scenario constraints of a job, and lineup constraints of a job.
     pub constraints_max: usize,
     /// Lineups of a portfolio.
@@ -28,6 +30,10 @@ pub struct PipelineConfig {
     pub lineup_rules_max: usize,
     /// Exposures of a job.
     pub exposures_max: usize,
+    /// Entrants of a contest whose payout is expected.
+    pub entrants_max: u32,
+    /// Rows of a contest's prizes.
+    pub prizes_max: usize,
     /// Scenarios drawn per scenario wanted before a job gives up on constraints that veto too much.
     pub draws_per_scenario_max: u32,
     /// Fuel of one plugin in one task; about 100 s of numeric code.
@@ -53,11 +59,14 @@ impl Default for PipelineConfig {
             forecast_scenarios_max: 20_000,
             n_scenarios_max: 200_000,
             validation_scenarios_max: 200_000,
+            sensitivity_seeds_max: 10,
             constraints_max: 16,
             lineups_max: 1_000,
             joint_lineups_max: 150,
             lineup_rules_max: 64,
             exposures_max: 256,
+            entrants_max: 20_000,
+            prizes_max: 64,
             draws_per_scenario_max: 20,
             task_fuel: 1_000_000_000_000,
             checkpoint_ms: 1_000,

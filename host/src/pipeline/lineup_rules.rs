@@ -1,6 +1,6 @@
 //! Turns rules and exposures in words of drivers into those of slate entries. Plain conversions.
 
-use super::contest_view::entries_named;
+use super::{contest_view::entries_named, roster::Roster};
 use crate::{
     domain::{
         lineup_rule::{ExposureSpec, LineupRule},
@@ -79,11 +79,11 @@ fn limits(what: &str, at_most: u32, slate: &Slate, race: &Race, group: fn(&RaceE
     binding.map(|(name, entries)| count(format!("at most {at_most} of {what} {name}"), entries, 0, at_most)).collect()
 }
 
-/// The exposures of a request, in lineups.
+/// The exposures of a request, in lineups, by any pick of the driver.
 ///
 /// # Errors
 /// Where an exposure names nobody of the slate or has a percentage out of range.
-pub fn exposures(request: &OptimizeSpec, slate: &Slate) -> Result<Vec<Exposure>, Problem> {
+pub fn exposures(request: &OptimizeSpec, slate: &Slate, roster: &Roster) -> Result<Vec<Exposure>, Problem> {
     let mut exposures = Vec::new();
     for (index, spec) in request.exposures.iter().enumerate() {
         let entries = match &spec.driver {
@@ -91,7 +91,8 @@ pub fn exposures(request: &OptimizeSpec, slate: &Slate) -> Result<Vec<Exposure>,
             None => (0..slate.entries.len() as u16).collect(),
         };
         let (at_least, at_most) = in_lineups(spec, request.lineups, index)?;
-        exposures.extend(entries.into_iter().map(|entry| Exposure { entry, at_least, at_most }));
+        let picks = entries.into_iter().filter_map(|entry| roster.picks_of(entry).first().copied());
+        exposures.extend(picks.map(|entry| Exposure { entry, at_least, at_most }));
     }
     Ok(exposures)
 }

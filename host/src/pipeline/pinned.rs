@@ -96,6 +96,8 @@ pub enum Purpose {
     Choice,
     /// Fresh scenarios that the chosen lineups are scored again on.
     Validation,
+    /// Scenarios of another seed, by its number, that the choice is repeated on.
+    Sensitivity(u32),
 }
 
 /// A set of scenarios to draw.

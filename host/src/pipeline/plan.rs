@@ -6,11 +6,13 @@ use super::{
     Pipeline, checks,
     contest_view::search_space,
     lineup_rules::exposures,
+    payouts::worth,
     pinned::{
         FitPlan, ForecastPlan, ModelSource, PinnedPlugin, PinnedRace, PinnedSlate, PinnedSpec, Purpose, SimulationPlan,
         derive_seed, fingerprint,
     },
     pinning::Pinning,
+    roster::Roster,
 };
 use crate::{
     catalog::{self, CatalogError},
@@ -104,10 +106,12 @@ impl JobPlanner<'_> {
         let contest = self.pipeline.contest(&slate.contest)?;
         let race = catalog::race(&self.pipeline.db, self.team, &slate.race).await;
         let race = race.map_err(|error| referred(&error, "/slate"))?;
-        let space = search_space(optimize, &slate, &race, contest)?;
-        space.check(slate.entries.len()).map_err(|failure| failure.to_problem())?;
+        let roster = Roster::new(contest, &slate)?;
+        let space = search_space(optimize, &slate, &race, contest, &roster)?;
+        space.check(roster.len()).map_err(|failure| failure.to_problem())?;
         let race = pin_race(&race);
-        check_exposures(&space, &exposures(optimize, &slate)?, optimize.lineups)
+        worth(optimize, &slate, contest, &roster)?;
+        check_exposures(&space, &exposures(optimize, &slate, &roster)?, optimize.lineups)
             .map_err(|failure| failure.to_problem())?;
         let mut pinned = match &optimize.model {
             Some(model) => self.with_stored_model(request, model, &optimize.scenarios).await?,
@@ -128,6 +132,9 @@ impl JobPlanner<'_> {
         if optimize.validation_scenarios > 0 {
             pinned.simulations.push(simulation(Purpose::Validation, &race, optimize.validation_scenarios, seed));
         }
+        let others = 0..optimize.sensitivity_seeds;
+        let other = |number| simulation(Purpose::Sensitivity(number), &race, n_scenarios, seed);
+        pinned.simulations.extend(others.map(other));
         pinned.slate = Some(PinnedSlate { id: slate.id.clone(), hash: fingerprint(&slate) });
         Ok(pinned)
     }
@@ -246,10 +253,11 @@ fn forecast(fit: usize, race: &PinnedRace, scenarios: u32, seed: u64) -> Forecas
 
 fn simulation(purpose: Purpose, race: &PinnedRace, scenarios: u32, seed: u64) -> SimulationPlan {
     let label = match purpose {
-        Purpose::Choice => "choice",
-        Purpose::Validation => "validation",
+        Purpose::Choice => "choice".to_owned(),
+        Purpose::Validation => "validation".to_owned(),
+        Purpose::Sensitivity(number) => format!("sensitivity {number}"),
     };
-    SimulationPlan { purpose, race: race.clone(), scenarios, seed: derive_seed(seed, label) }
+    SimulationPlan { purpose, race: race.clone(), scenarios, seed: derive_seed(seed, &label) }
 }
 
 /// Index of the first race that a backtest forecasts; at least one race comes before it.

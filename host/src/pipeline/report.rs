@@ -20,7 +20,7 @@ use crate::{
         spec::JobSpec,
     },
     jobs::{TaskFailure, TaskOutput},
-    optimize::PortfolioEnd,
+    optimize::{PortfolioEnd, TailValidation},
     results::{
         CalibrateResult, ComponentCost, EvaluateResult, FitSummary, ForecastSummary, ModelSummary, OptimizeResult,
         PluginRecord, RaceForecast, RunRecord, SimulateResult, SimulationSummary, StageCost, VetoCount,
@@ -249,7 +249,9 @@ impl<'a> Report<'a> {
         if !self.posteriors.is_empty() {
             components.push(self.calibration());
         }
-        components.extend(spec.simulations.iter().map(|plan| component(component_name(plan), None)));
+        let mut simulated: Vec<&str> = spec.simulations.iter().map(component_name).collect();
+        simulated.dedup();
+        components.extend(simulated.into_iter().map(|name| component(name, None)));
         if !self.forecasts.is_empty() {
             components.push(component("forecast", None));
         }
@@ -260,6 +262,9 @@ impl<'a> Report<'a> {
         }
         if let Some(choice) = &self.choice {
             components.push(component(OPTIMIZER, incomplete(&choice.work.portfolio.end)));
+            if let Some(fresh) = &choice.work.portfolio.validation {
+                components.push(component("tail-validation", optimistic(fresh)));
+            }
         }
         components
     }
@@ -268,6 +273,15 @@ impl<'a> Report<'a> {
         let warnings: Vec<_> = self.posteriors.iter().flat_map(|done| done.work.fit.warnings.iter().cloned()).collect();
         component("calibration", (!warnings.is_empty()).then(|| warnings.join("; ")))
     }
+}
+
+fn optimistic(fresh: &TailValidation) -> Option<String> {
+    let TailValidation { in_sample, fresh: value, interval_low, interval_high, optimism, is_inside } = fresh;
+    (!is_inside).then(|| {
+        format!(
+            "the figure {in_sample:.3} that the lineups were chosen by is {value:.3} on fresh scenarios: it lies outside of the 95 % interval {interval_low:.3} to {interval_high:.3} and is off by {optimism:+.3}; use more scenarios"
+        )
+    })
 }
 
 fn incomplete(end: &PortfolioEnd) -> Option<String> {

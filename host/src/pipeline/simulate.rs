@@ -226,5 +226,6 @@ pub fn component_name(plan: &SimulationPlan) -> &'static str {
     match plan.purpose {
         super::pinned::Purpose::Choice => "simulation",
         super::pinned::Purpose::Validation => "validation",
+        super::pinned::Purpose::Sensitivity(_) => "sensitivity",
     }
 }

@@ -6,6 +6,7 @@
 pub mod compare;
 mod fit;
 mod flat;
+pub mod lineup_file;
 mod portfolio;
 mod run;
 mod simulation;
@@ -15,7 +16,9 @@ use utoipa::ToSchema;
 
 pub use self::{
     fit::{FitSummary, ForecastSummary, ModelSummary, ParameterSummary, RaceForecast},
-    portfolio::{DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth},
+    portfolio::{
+        DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth, WinningClass, Wins,
+    },
     run::{ComponentCost, PluginRecord, RunRecord, StageCost},
     simulation::{DriverOutlook, SimulationSummary, VetoCount},
 };

@@ -178,6 +178,7 @@ mod tests {
             first_season: 2021,
             last_season: None,
             roster_size: 2,
+            slots: Vec::new(),
             salary_cap_usd: 100,
             scoring: ScoringTable {
                 finish_hundredths: vec![4500, 4200, 4100],

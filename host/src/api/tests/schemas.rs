@@ -145,6 +145,7 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
         "delete /v1/webhooks/{id}",
         "post /v1/plugins",
         "get /v1/jobs/{id}/result",
+        "get /v1/jobs/{id}/lineups",
         "get /v1/jobs/{id}/events/stream",
         "get /v1/models/{id}/draws",
         "delete /v1/schedules/{id}",
