@@ -9,6 +9,7 @@ pub mod lineup;
 pub mod lineup_rule;
 pub mod model;
 pub mod plugin;
+pub mod plugin_ref;
 pub mod problem;
 pub mod race;
 pub mod scenario;
