@@ -7,16 +7,21 @@ mod bad_plugins;
 mod chaos;
 mod crash;
 mod drain;
+#[expect(dead_code, reason = "the tests of the plugin room use the rest")]
+#[path = "../plugins/fixture.rs"]
+mod fixture;
 mod fleet;
 mod full_disk;
 mod good_plugins;
 mod history;
 mod prune;
 mod real_data;
+mod registry;
 mod results;
 mod schedules;
 mod season;
 mod server;
+mod shadow;
 #[path = "../support/mod.rs"]
 mod support;
 mod templates;

@@ -17,6 +17,7 @@ mod plugin_profile;
 mod plugin_run;
 mod prune;
 mod race_inputs;
+mod registry;
 mod remote;
 mod scratch;
 mod serve;
@@ -58,7 +59,7 @@ enum Command {
     /// Submit a job, find it again, follow it, stop it, fetch its result, compare it with another.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Make, check, run, measure and upload plugins.
+    /// Make, check, run, measure and upload plugins, and look after those of a server.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Delete what is old and what nobody needs.

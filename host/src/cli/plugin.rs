@@ -12,11 +12,12 @@ use super::{
     plugin_new::{self, NewArgs},
     plugin_profile::{self, ProfileArgs},
     plugin_run::{self, RunArgs},
+    registry::RegistryCommand,
     remote::RemoteArgs,
 };
 use crate::plugins::Inputs;
 
-/// Make, check, run, measure and upload plugins.
+/// Make, check, run, measure and upload plugins, and look after those of a server.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Make a project for a new plugin that builds and passes its own test.
@@ -35,6 +36,8 @@ pub enum PluginCommand {
     Inputs,
     /// Upload a component to a server.
     Push(PushArgs),
+    #[command(flatten)]
+    Registry(RegistryCommand),
 }
 
 /// The component to upload, and where to.
@@ -61,6 +64,7 @@ impl PluginCommand {
             Self::Profile(args) => plugin_profile::run(args)?,
             Self::Inputs => println!("{}", serde_json::to_string_pretty(&Inputs::bundled()?)?),
             Self::Push(args) => push(args)?,
+            Self::Registry(command) => command.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }

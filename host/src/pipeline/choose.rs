@@ -9,6 +9,7 @@ use super::{
     lineup_rules::exposures,
     outputs::{self, ChoiceDone, Done, LeftOut, Simulated, cost},
     pinned::{PinnedPlugin, Purpose, derive_seed},
+    shadow,
     simulate::skip,
     stages::SIMULATE,
     task::{GuestLines, Task},
@@ -65,6 +66,7 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
         view: slate_view(&slate, &race, contest),
         costs: Vec::new(),
         left_out: Vec::new(),
+        shown: Vec::new(),
     };
     let (portfolio, lineup_vetoes) = chosen.search(&matrix, &space)?;
     let lineups: Vec<Lineup> = portfolio.lineups.iter().map(|picked| picked.lineup.clone()).collect();
@@ -87,10 +89,11 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
         end: portfolio.end,
         lineup_vetoes,
     };
-    let Chooser { mut costs, left_out, .. } = chosen;
+    let Chooser { mut costs, left_out, shown, .. } = chosen;
     let native = Usage { cpu_ms: task.wall_ms(), calls: 1, ..Usage::default() };
     costs.push(cost(OPTIMIZER, native));
-    Ok(Done { work: ChoiceDone { portfolio: summary }, wall_ms: task.wall_ms(), costs, left_out })
+    let shown = shadow::store_shown(task, &shown)?;
+    Ok(Done { work: ChoiceDone { portfolio: summary, shown }, wall_ms: task.wall_ms(), costs, left_out })
 }
 
 const fn shown_tail(objective: Objective) -> f64 {
@@ -137,6 +140,8 @@ struct Chooser<'a> {
     view: SlateView,
     costs: Vec<ComponentCost>,
     left_out: Vec<LeftOut>,
+    /// What the constraints were shown, where a candidate is to see it too.
+    shown: Vec<Lineup>,
 }
 
 impl Chooser<'_> {
@@ -147,11 +152,12 @@ impl Chooser<'_> {
             let mut judges = match open_judges(self.task, &self.view, &constraints)? {
                 Ok(judges) => judges,
                 Err((index, failure)) => {
-                    self.left_out.push(skip(constraints.remove(index), failure)?);
+                    self.left_out.push(skip(self.task, constraints.remove(index), failure)?);
                     continue;
                 }
             };
             let found = self.search_with(matrix, space, &mut judges);
+            self.shown = std::mem::take(&mut judges.shown);
             self.costs.extend(judges.judges.iter().map(|judge| cost(&judge.label, judge.session.usage())));
             match (found, judges.failed.take()) {
                 (Ok(portfolio), _) => {
@@ -159,7 +165,7 @@ impl Chooser<'_> {
                     return Ok((portfolio, vetoes));
                 }
                 (Err(SearchFailure::Judge(_)), Some((index, failure))) => {
-                    self.left_out.push(skip(constraints.remove(index), failure)?);
+                    self.left_out.push(skip(self.task, constraints.remove(index), failure)?);
                 }
                 (Err(failure), _) => return Err(search_failure(&failure)),
             }
@@ -258,7 +264,8 @@ fn open_judges<'a>(
             Err(failure) => return Ok(Err((index, failure))),
         }
     }
-    Ok(Ok(LineupJudges { task, judges, failed: None }))
+    let shown_max = shadow::lineups_wanted(task);
+    Ok(Ok(LineupJudges { task, judges, shown: Vec::new(), shown_max, failed: None }))
 }
 
 struct Judge {
@@ -272,6 +279,9 @@ struct Judge {
 struct LineupJudges<'a> {
     task: &'a Task<'a>,
     judges: Vec<Judge>,
+    /// The first lineups that were judged, at most `shown_max`.
+    shown: Vec<Lineup>,
+    shown_max: usize,
     /// The constraint that failed itself.
     failed: Option<(usize, PluginFailure)>,
 }
@@ -292,6 +302,8 @@ impl LineupJudges<'_> {
 
 impl LineupJudge for LineupJudges<'_> {
     fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure> {
+        let room = self.shown_max - self.shown.len();
+        self.shown.extend_from_slice(&lineups[..lineups.len().min(room)]);
         let mut merged = vec![0_u8; lineups.len()];
         let mut offset = 0_usize;
         for (index, judge) in self.judges.iter_mut().enumerate() {

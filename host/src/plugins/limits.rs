@@ -93,6 +93,12 @@ pub struct PluginLimits {
     /// What the conformance suite asks for and may cost.
     pub conformance: ConformanceLimits,
 
+    /// Jobs of a team in which a version may crash or break the contract within the window; the last of them quarantines it for
+    /// the team, at least 1.
+    pub quarantine_traps: u32,
+    /// The window, in seconds.
+    pub quarantine_window_s: u64,
+
     /// Log lines kept of one session; later ones are counted and dropped.
     pub log_lines_max: u64,
     /// Length of a log line, in bytes; longer ones are cut.
@@ -142,6 +148,8 @@ impl Default for PluginLimits {
             judge_block_scenarios: 1_024,
             judge_block_lineups: 4_096,
             conformance: ConformanceLimits::default(),
+            quarantine_traps: 3,
+            quarantine_window_s: 24 * 3_600,
             log_lines_max: 1_000,
             log_line_bytes_max: 4 * KIB,
         }

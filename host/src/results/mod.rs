@@ -8,6 +8,7 @@ mod fit;
 mod flat;
 mod portfolio;
 mod run;
+mod shadow;
 mod simulation;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub use self::{
     fit::{FitSummary, ForecastSummary, ModelSummary, ParameterSummary, RaceForecast},
     portfolio::{DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth},
     run::{ComponentCost, PluginRecord, RunRecord, StageCost},
+    shadow::{
+        CostComparison, DifferentVerdict, RaceScores, ScoreComparison, ShadowPart, ShadowReport, VerdictComparison,
+        VerdictPair,
+    },
     simulation::{DriverOutlook, SimulationSummary, VetoCount},
 };
 
@@ -29,6 +34,9 @@ pub struct CalibrateResult {
     pub fit: FitSummary,
     /// How well a fit without the hold-out races forecast them; absent where no hold-out was asked for.
     pub forecast: Option<ForecastSummary>,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -42,6 +50,9 @@ pub struct SimulateResult {
     pub model: ModelSummary,
     /// The scenarios.
     pub simulation: SimulationSummary,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -61,6 +72,9 @@ pub struct OptimizeResult {
     pub validation: Option<SimulationSummary>,
     /// The lineups.
     pub portfolio: PortfolioSummary,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -72,6 +86,9 @@ pub struct EvaluateResult {
     pub forecast: ForecastSummary,
     /// How the fits went, oldest first.
     pub fits: Vec<FitSummary>,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
