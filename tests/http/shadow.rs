@@ -67,7 +67,8 @@ fn a_constraints_candidate_changes_nothing_and_its_verdicts_are_compared_by_reas
 
 #[test]
 fn an_alias_brings_its_candidate_to_every_job_and_the_registry_remembers_what_came_of_it() {
-    let server = Server::start();
+    let place = Place::shared(vec![("PADDOCK_PIPELINE__SHADOW_FUEL".to_owned(), "1000000".to_owned())]);
+    let server = Server::start_at(&place, &[]);
     let key = server.key("ours", "read,submit,admin");
     let mut simulation = simulation(&server, &key);
     simulation["scenarios"]["n_scenarios"] = json!(3_000);
@@ -103,6 +104,12 @@ fn an_alias_brings_its_candidate_to_every_job_and_the_registry_remembers_what_ca
     assert_eq!(examples.len() as u64, vetoed.min(20));
     let remembered = server.get(&key, &format!("{physics}/0.3.0/shadows")).body;
     assert_eq!((&remembered["items"][0]["job"], &remembered["items"][0]["report"]), (&json!(job), &shadow));
+
+    upload(&server, &key, &after_its_tests("1.2.0", "(loop $endless (br $endless))"));
+    let endless = json!({ "plugin": "constraint-race-physics@stable", "shadow": "fixture@1.2.0" });
+    let job = submit(&server, &key, &judged_by(&simulation, &endless));
+    let (same, shadow) = apart(result(&server, &key, &job));
+    assert_eq!((same, &shadow["failure"]["code"]), (found, &json!("plugin-out-of-fuel")), "{shadow}");
 
     let cleared = server.patch_json(&key, &format!("{physics}/aliases/stable"), &json!({ "shadow": null }));
     assert!(cleared.body.get("shadow").is_none(), "{}", cleared.body);

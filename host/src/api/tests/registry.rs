@@ -112,6 +112,9 @@ async fn bad_input_to_the_registry_names_its_place() {
     let unlimited =
         server.put(&format!("{RULE}/sharing"), &json!({ "visibility": "teams", "teams": vec!["a"; 65] })).await;
     assert_eq!(unlimited.body["limit"], "plugin_shares_max = 64 teams");
+    let as_many =
+        server.put(&format!("{RULE}/sharing"), &json!({ "visibility": "teams", "teams": vec!["a"; 64] })).await;
+    assert_eq!(as_many.body["field"], "/teams/0");
 }
 
 #[tokio::test]
