@@ -74,10 +74,15 @@ fn told(server: &Server, key: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn a_version_that_crashes_jobs_is_quarantined_and_its_alias_falls_back() {
-    let place = Place::shared(vec![("PADDOCK_PLUGINS__QUARANTINE_TRAPS".to_owned(), "2".to_owned())]);
+    let settings = [("PADDOCK_PLUGINS__QUARANTINE_TRAPS", "2"), ("PADDOCK_PLUGINS__CONFORMANCE_REQUIRED", "false")];
+    let place = Place::shared(settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     let server = Server::start_at(&place, &[]);
     let key = server.key("ours", "read,submit,admin");
     let simulation = simulation(&server, &key);
+    // Where the operator does not mind, what fails its tests is taken, and its report still tells.
+    let crashes = honest("0.9.0").with("scenario-judge.judge", "(unreachable)").build();
+    let broken = upload(&server, &key, &crashes).location.unwrap();
+    assert_eq!(server.get(&key, &format!("{broken}/report")).body["conformance"]["passed"], false);
     upload(&server, &key, &honest("1.0.0").build());
     upload(&server, &key, &after_its_tests("1.1.0", "(unreachable)"));
     told(&server, &key, &["promote", "fixture@1.0.0"]);
