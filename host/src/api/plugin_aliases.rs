@@ -10,10 +10,11 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::{JsonBytes, decode, parse},
     caller::{Publisher, Reader},
     error::ApiError,
-    plugin_views::{audit, find, named},
+    plugin_views::{find, named},
     respond::RequestId,
     state::ApiState,
     time::rfc3339,
@@ -279,7 +280,7 @@ async fn remove(
     let (owner, name) = own(&state, &principal, &name).await?;
     plugins::delete_alias(state.db(), &owner, &name, &alias).await?;
     let subject = format!("{name}@{} deleted", alias.as_str());
-    audit(&state, &principal, Action::PluginAliasChanged, &subject, &request_id.0).await;
+    audit(&state, &principal, Action::PluginAliasChanged, &subject, &request_id).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -337,5 +338,5 @@ async fn told(
     request_id: &RequestId,
 ) {
     let subject = format!("{name}@{} -> {}", alias.alias.as_str(), alias.promotion.version);
-    audit(state, principal, action, &subject, &request_id.0).await;
+    audit(state, principal, action, &subject, request_id).await;
 }

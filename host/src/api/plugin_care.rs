@@ -9,10 +9,11 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::{JsonBytes, decode, parse},
     caller::{Publisher, Reader},
     error::ApiError,
-    plugin_views::{PluginView, audit, find, note},
+    plugin_views::{PluginView, find, note},
     respond::RequestId,
     state::ApiState,
 };
@@ -83,7 +84,7 @@ async fn share(
         Visibility::Public => format!("{name}: public"),
         Visibility::Teams => format!("{name}: {} teams", with.teams.len()),
     };
-    audit(&state, &principal, Action::PluginShared, &subject, &request_id.0).await;
+    audit(&state, &principal, Action::PluginShared, &subject, &request_id).await;
     Ok(Json(plugins::sharing(state.db(), &principal.team, &name).await?.into()))
 }
 
@@ -144,10 +145,10 @@ async fn quarantine(
     let plugin = find(&state, &principal.team, &name, &version).await?;
     let done = plugins::quarantine(state.db(), &principal.team, &plugin, &reason, &principal.key).await?;
     if let Some(quarantined) = done {
-        audit(&state, &principal, Action::PluginQuarantined, &quarantined.label, &request_id.0).await;
+        audit(&state, &principal, Action::PluginQuarantined, &quarantined.label, &request_id).await;
         for moved in quarantined.moved {
             let subject = format!("{name}@{} -> {}", moved.alias.as_str(), moved.version);
-            audit(&state, &principal, Action::PluginRolledBack, &subject, &request_id.0).await;
+            audit(&state, &principal, Action::PluginRolledBack, &subject, &request_id).await;
         }
     }
     let version = &plugin.description.version;
@@ -170,6 +171,6 @@ async fn release(
 ) -> Result<Json<PluginView>, ApiError> {
     let plugin = find(&state, &principal.team, &name, &version).await?;
     let released = plugins::release(state.db(), &principal.team, &plugin, &principal.key).await?;
-    audit(&state, &principal, Action::PluginReleased, &released.label(), &request_id.0).await;
+    audit(&state, &principal, Action::PluginReleased, &released.label(), &request_id).await;
     Ok(Json(released.into()))
 }

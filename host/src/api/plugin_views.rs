@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 
 use super::{error::ApiError, state::ApiState, time::rfc3339};
 use crate::{
-    auth::{self, Action, AuditEntry, Principal},
     catalog::{
         self, StoredPlugin,
         plugins::{NOTE_CHARS_MAX, Standing},
@@ -112,9 +111,4 @@ pub fn note(field: &str, text: &str) -> Result<String, ApiError> {
     let limit = format!("1..={NOTE_CHARS_MAX} printable characters");
     let detail = "The text is empty, too long or not printable.";
     Err(Problem::invalid(field, detail, format!("Send {limit}.")).with_limit(limit).into())
-}
-
-/// Writes down what was done to a plugin.
-pub async fn audit(state: &ApiState, principal: &Principal, action: Action, subject: &str, request_id: &str) {
-    auth::record_or_log(state.db(), AuditEntry { principal, action, subject, request_id }).await;
 }

@@ -4,8 +4,8 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{StatusCode, Uri},
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,14 +13,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     body::{JsonBytes, WasmBytes, decode, parse},
     caller::{Publisher, Reader},
     error::ApiError,
     page::{Page, PageQuery, page_items, read_cursor},
     params::Query,
     plugin_upload::{self, UploadReport},
-    plugin_views::{PluginView, audit, find, note},
-    respond::{ProblemDocument, RequestId},
+    plugin_views::{PluginView, find, note},
+    respond::{ProblemDocument, RequestId, located},
     state::ApiState,
     time::rfc3339,
 };
@@ -71,17 +72,13 @@ async fn upload(
 ) -> Result<Response, ApiError> {
     let (plugin, is_new) = plugin_upload::take_in(&state, &principal, wasm).await?;
     let action = if plugin.state == UploadState::Rejected { Action::PluginRejected } else { Action::PluginUploaded };
-    audit(&state, &principal, action, &plugin.label(), &request_id.0).await;
+    audit(&state, &principal, action, &plugin.label(), &request_id).await;
     if let Some(refusal) = plugin.refusal().filter(|_| plugin.state != UploadState::Active) {
         return Err(plugin_upload::rejection(&state, &plugin, refusal).await?.into());
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let location = format!("/v1/plugins/{}/{}", plugin.description.name, plugin.description.version);
-    let mut response = (status, Json(PluginView::from(plugin))).into_response();
-    if let Ok(location) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    Ok(located(status, location, PluginView::from(plugin)))
 }
 
 /// Which plugins to list.
@@ -218,7 +215,7 @@ async fn deprecate(
     let message = message.map(|message| note("/message", &message)).transpose()?;
     let plugin = find(&state, &principal.team, &name, &version).await?;
     let plugin = catalog::deprecate_plugin(state.db(), &plugin, message.as_deref()).await?;
-    audit(&state, &principal, Action::PluginDeprecated, &plugin.label(), &request_id.0).await;
+    audit(&state, &principal, Action::PluginDeprecated, &plugin.label(), &request_id).await;
     Ok(Json(plugin.into()))
 }
 
@@ -238,6 +235,6 @@ async fn disable(
 ) -> Result<Json<PluginView>, ApiError> {
     let plugin = find(&state, &principal.team, &name, &version).await?;
     let plugin = catalog::disable_plugin(state.db(), &plugin).await?;
-    audit(&state, &principal, Action::PluginDisabled, &plugin.label(), &request_id.0).await;
+    audit(&state, &principal, Action::PluginDisabled, &plugin.label(), &request_id).await;
     Ok(Json(plugin.into()))
 }
