@@ -14,10 +14,12 @@ mod history;
 mod oci;
 mod prune;
 mod real_data;
+mod registry;
 mod results;
 mod schedules;
 mod season;
 mod server;
+mod shadow;
 mod soak;
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Holds `value` against a schema of the description.
-fn hold_against(document: &Value, schema: &str, value: &Value) {
+pub fn hold_against(document: &Value, schema: &str, value: &Value) {
     let schema = json!({
         "$ref": format!("#/components/schemas/{schema}"),
         "components": document["components"],

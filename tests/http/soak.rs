@@ -46,7 +46,14 @@ struct Ground {
 
 impl Ground {
     fn prepare() -> Self {
-        let settings = [("PADDOCK_PIPELINE__TASK_FUEL", TASK_FUEL), ("PADDOCK_JOBS__WORKERS", "2")];
+        let settings = [
+            ("PADDOCK_PIPELINE__TASK_FUEL", TASK_FUEL),
+            ("PADDOCK_JOBS__WORKERS", "2"),
+            // Tested at the door all the same, and let in: their jobs are to be seen, again and again.
+            ("PADDOCK_PLUGINS__CONFORMANCE_REQUIRED", "false"),
+            ("PADDOCK_PLUGINS__CONFORMANCE__WALL_S", "1"),
+            ("PADDOCK_PLUGINS__QUARANTINE_TRAPS", "1000000"),
+        ];
         let place = Place::shared(settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
         let server = Server::start_at(&place, &[]);
         let [honest, hostile] = ["honest", "hostile"].map(|team| server.key(team, "submit,read,admin"));

@@ -11,9 +11,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
+    audit::audit,
     caller::Reader,
     error::ApiError,
-    jobs::{audit, check_has_result, find},
+    jobs::{check_has_result, find},
     params::{Id, Query},
     respond::{ProblemDocument, RequestId},
     state::ApiState,

@@ -70,6 +70,9 @@ pub struct JobView {
     pub schedule: Option<ScheduleId>,
     /// Whether it stays however old it gets.
     pub keep: bool,
+    /// What its client had better know, though it runs: deprecated plugins, for example.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What was asked for, with defaults filled in. The result's run record says which versions and hashes that meant.
     #[schema(value_type = Object)]
     pub spec: Value,
@@ -239,6 +242,7 @@ impl JobView {
             queued_ahead: row.queued_ahead,
             schedule: row.schedule,
             keep: row.is_kept,
+            warnings: row.warnings,
             spec: row.request,
             created_at: rfc3339(row.created_us),
             started_at: row.started_us.map(rfc3339),

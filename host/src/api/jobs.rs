@@ -31,8 +31,9 @@ use super::{
 };
 use crate::{
     auth::{Action, Principal},
+    catalog::plugins,
     domain::{
-        ids::JobId,
+        ids::{JobId, PluginId},
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
@@ -154,7 +155,30 @@ async fn rerun(
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
     let job = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
+    refuse_quarantined(&state, &principal, &job.spec).await?;
     enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
+}
+
+/// A plan that was made before a plugin of it was quarantined must not bring it back.
+async fn refuse_quarantined(state: &ApiState, principal: &Principal, plan: &Value) -> Result<(), ApiError> {
+    let mut pinned = Vec::new();
+    collect_plugins(plan, &mut pinned);
+    match plugins::quarantine_among(state.db(), &principal.team, &pinned).await? {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(()),
+    }
+}
+
+/// The ids of plugins that a plan names, wherever it does.
+fn collect_plugins(plan: &Value, found: &mut Vec<PluginId>) {
+    match plan {
+        Value::Object(fields) => {
+            found.extend(fields.get("id").and_then(|id| id.as_str()?.parse().ok()));
+            fields.values().for_each(|field| collect_plugins(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_plugins(item, found)),
+        _ => {}
+    }
 }
 
 fn duplicate(twin: &JobId) -> Problem {

@@ -34,6 +34,11 @@ mod openapi;
 mod page;
 mod params;
 mod planner;
+mod plugin_aliases;
+mod plugin_care;
+mod plugin_diff;
+mod plugin_upload;
+mod plugin_views;
 mod plugins;
 mod prefer;
 mod quota;
@@ -133,6 +138,9 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(slates::routes())
         .merge(models::routes())
         .merge(plugins::routes())
+        .merge(plugin_aliases::routes())
+        .merge(plugin_care::routes())
+        .merge(plugin_diff::routes())
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())
         .route_layer(middleware::from_fn_with_state(state.clone(), gate::limit_time));

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 
 use crate::{
-    catalog::{self, CatalogError, NewPlugin},
+    catalog::{self, CatalogError, NewPlugin, UploadState},
     db::{Db, artifacts::ArtifactStore},
     plugins::{PluginRuntime, hash_of},
 };
@@ -23,7 +23,7 @@ const COMPONENTS: [&[u8]; 4] = [
 /// Where a component is not taken, or the storage fails.
 pub async fn enter(db: &Db, artifacts: &ArtifactStore, plugins: &PluginRuntime) -> Result<()> {
     for component in COMPONENTS {
-        if catalog::is_shared_plugin(db, &hash_of(component)).await? {
+        if catalog::is_shipped_plugin(db, &hash_of(component)).await? {
             continue;
         }
         let runtime = plugins.clone();
@@ -33,6 +33,8 @@ pub async fn enter(db: &Db, artifacts: &ArtifactStore, plugins: &PluginRuntime) 
         artifacts.put(Bytes::from_static(component)).await.context("a built-in plugin could not be stored")?;
         let new = NewPlugin {
             team: None,
+            uploaded_by: None,
+            state: UploadState::Active,
             hash: admitted.hash,
             description: admitted.description,
             size_bytes: component.len() as u64,

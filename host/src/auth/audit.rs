@@ -1,7 +1,10 @@
 //! The audit trail: which key did what, when. Append-only; names things by id and never holds a payload.
 
 use super::{AuthError, Principal};
-use crate::db::{Db, DbError};
+use crate::{
+    db::{Db, DbError},
+    domain::ids::{KeyId, TeamId},
+};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,24 @@ pub enum Action {
     SlateImported,
     /// A plugin was uploaded.
     PluginUploaded,
+    /// A plugin was uploaded and failed its tests.
+    PluginRejected,
     /// A plugin was taken out of use.
     PluginDisabled,
+    /// An alias was moved to another version, by somebody or by the server.
+    PluginPromoted,
+    /// An alias was moved back to an earlier version.
+    PluginRolledBack,
+    /// How an alias behaves was changed, or it was deleted.
+    PluginAliasChanged,
+    /// Somebody advises against a version, or does so no more.
+    PluginDeprecated,
+    /// A version was held back, by somebody or by the server.
+    PluginQuarantined,
+    /// A version was released from quarantine.
+    PluginReleased,
+    /// Who may use a plugin was changed.
+    PluginShared,
     /// A webhook was made.
     WebhookCreated,
     /// A webhook was changed.
@@ -76,7 +95,15 @@ impl Action {
             Self::RacesImported => "races.imported",
             Self::SlateImported => "slate.imported",
             Self::PluginUploaded => "plugin.uploaded",
+            Self::PluginRejected => "plugin.rejected",
             Self::PluginDisabled => "plugin.disabled",
+            Self::PluginPromoted => "plugin.promoted",
+            Self::PluginRolledBack => "plugin.rolled_back",
+            Self::PluginAliasChanged => "plugin.alias_changed",
+            Self::PluginDeprecated => "plugin.deprecated",
+            Self::PluginQuarantined => "plugin.quarantined",
+            Self::PluginReleased => "plugin.released",
+            Self::PluginShared => "plugin.shared",
             Self::WebhookCreated => "webhook.created",
             Self::WebhookChanged => "webhook.changed",
             Self::WebhookDeleted => "webhook.deleted",
@@ -110,13 +137,35 @@ const INSERT: &str = "INSERT INTO audit (at_us, team_id, key_id, action, subject
 /// # Errors
 /// [`AuthError::Db`]: the line is not written.
 pub async fn record(db: &Db, entry: AuditEntry<'_>) -> Result<(), AuthError> {
+    let AuditEntry { principal, action, subject, request_id } = entry;
+    write(db, &principal.team, Some(&principal.key), action, subject, request_id).await
+}
+
+/// Writes down what the server did by itself to what a team uses; `cause` says on whose behalf, for example a job. Where that fails,
+/// the log has it instead.
+pub async fn record_of_server(db: &Db, team: &TeamId, action: Action, subject: &str, cause: &str) {
+    if let Err(error) = write(db, team, None, action, subject, cause).await {
+        let action = action.as_str();
+        tracing::error!(team.id = %team, audit.action = action, audit.subject = subject, cause = %error,
+            "a line of the audit trail was not written");
+    }
+}
+
+async fn write(
+    db: &Db,
+    team: &TeamId,
+    key: Option<&KeyId>,
+    action: Action,
+    subject: &str,
+    request_id: &str,
+) -> Result<(), AuthError> {
     let mut tx = db.write().await?;
     sqlx::query(INSERT)
-        .bind(entry.principal.team.as_str())
-        .bind(entry.principal.key.as_str())
-        .bind(entry.action.as_str())
-        .bind(entry.subject)
-        .bind(entry.request_id)
+        .bind(team.as_str())
+        .bind(key.map(KeyId::as_str))
+        .bind(action.as_str())
+        .bind(subject)
+        .bind(request_id)
         .execute(&mut *tx)
         .await
         .map_err(DbError::from)?;

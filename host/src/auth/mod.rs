@@ -12,7 +12,7 @@ mod teams;
 mod tests;
 
 pub use self::{
-    audit::{Action, AuditEntry, record, record_or_log},
+    audit::{Action, AuditEntry, record, record_of_server, record_or_log},
     keys::{CreatedKey, NewKey, Principal, authenticate, create_key, refusal_of, revoke_key},
     scope::{Scope, UnknownScope},
     secret::{ApiKey, MalformedKey},

@@ -42,6 +42,31 @@ pub enum CatalogError {
         /// What the new one does.
         offered: World,
     },
+    /// No job may name the version; the problem says why and what to do.
+    #[error(transparent)]
+    Refused(Box<Problem>),
+    /// The plugin has as many aliases as it may. Delete one.
+    #[error("the plugin `{name}` has {limit} aliases already")]
+    TooManyAliases {
+        /// Name of the plugin.
+        name: String,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// There is no version to go back to. Promote one.
+    #[error("`{name}@{alias}` has stood for no other version before that could be used")]
+    NothingEarlier {
+        /// Name of the plugin.
+        name: String,
+        /// The alias.
+        alias: String,
+    },
+    /// The version is not held back, so there is nothing to release.
+    #[error("{name} is not in quarantine")]
+    NotQuarantined {
+        /// `name@version`.
+        name: String,
+    },
     /// A driver of the slate is not in the race any more. Import the slate again.
     #[error("the driver `{driver}` of slate `{slate}` is no longer among the entries of race {race}")]
     SlateOutdated {
@@ -95,6 +120,17 @@ impl CatalogError {
                 "The name is taken by another kind of plugin",
                 "Choose another name in `describe`.",
             ),
+            Self::Refused(problem) => (**problem).clone(),
+            Self::TooManyAliases { limit, .. } => {
+                said("too-many-aliases", "The plugin has too many aliases", "Delete an alias that is not needed.")
+                    .with_limit(format!("plugin_aliases_max = {limit}"))
+            }
+            Self::NothingEarlier { .. } => {
+                said("conflict", "There is nothing to go back to", "Promote the version that it shall stand for.")
+            }
+            Self::NotQuarantined { .. } => {
+                said("conflict", "The plugin is not in quarantine", "Nothing: jobs may name it.")
+            }
             Self::SlateOutdated { .. } => said(
                 "invalid-input",
                 "The slate does not fit its race",

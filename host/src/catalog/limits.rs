@@ -37,6 +37,10 @@ pub struct CatalogLimits {
     pub name_similarity_margin: f64,
     /// Most races of a history.
     pub history_races_max: u32,
+    /// Most aliases of a plugin.
+    pub plugin_aliases_max: usize,
+    /// Most teams that a plugin is shared with by name; past it, make it public.
+    pub plugin_shares_max: usize,
     /// Most rows of a page of a list.
     pub page_rows_max: u32,
     /// Directory with further contests, one JSON file each, read at the start. All nodes of a fleet need the same ones.
@@ -55,6 +59,8 @@ impl Default for CatalogLimits {
             name_similarity_min: 0.92,
             name_similarity_margin: 0.03,
             history_races_max: 1_000,
+            plugin_aliases_max: 16,
+            plugin_shares_max: 64,
             page_rows_max: 500,
             contests_dir: None,
         }

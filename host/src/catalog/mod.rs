@@ -9,7 +9,7 @@ pub mod issue;
 pub mod limits;
 mod models;
 pub mod names;
-mod plugins;
+pub mod plugins;
 pub mod race_file;
 pub mod race_warning;
 mod races;
@@ -32,7 +32,10 @@ pub use self::{
     limits::CatalogLimits,
     models::{NewModel, StoredModel, insert_model, list_models, model},
     names::normal_form,
-    plugins::{NewPlugin, StoredPlugin, disable_plugin, find_plugin, insert_plugin, is_shared_plugin, list_plugins},
+    plugins::{
+        NewPlugin, StoredPlugin, UploadState, deprecate_plugin, disable_plugin, find_plugin, insert_plugin,
+        is_shipped_plugin, list_plugins, plugin_report, settle_plugin,
+    },
     races::{RaceSummary, RacesStored, history_races, insert_races, list_races, race, race_by_key, races_by_ids},
     references::artifacts_in_use,
     rows::{ListCursor, Listed},

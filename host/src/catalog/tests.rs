@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::{
-    db::{Db, DbConfig, artifacts::ArtifactStore},
+    db::{Db, DbConfig},
     domain::{
         ids::{RaceId, SlateId, TeamId},
-        plugin::{PluginDescription, World},
         race::{EntryResult, RaceEntry, TrackType},
         slate::SlateEntry,
         spec::HistorySpec,
@@ -14,7 +13,6 @@ use crate::{
 
 struct Fixture {
     db: Db,
-    artifacts: ArtifactStore,
     team: TeamId,
     other: TeamId,
     _directory: tempfile::TempDir,
@@ -24,7 +22,6 @@ async fn fixture() -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let config = DbConfig::in_directory(directory.path());
     let db = Db::open(&config).await.unwrap();
-    let artifacts = ArtifactStore::open(&config, db.clone()).unwrap();
     let (team, other) = (TeamId::random(), TeamId::random());
     let mut tx = db.write().await.unwrap();
     for id in [&team, &other] {
@@ -32,7 +29,7 @@ async fn fixture() -> Fixture {
         insert.execute(&mut *tx).await.unwrap();
     }
     tx.commit().await.unwrap();
-    Fixture { db, artifacts, team, other, _directory: directory }
+    Fixture { db, team, other, _directory: directory }
 }
 
 fn entry(driver: &str, start: u16, finish: Option<u16>) -> RaceEntry {
@@ -160,53 +157,4 @@ async fn pages_go_from_the_latest_to_the_oldest_without_gaps() {
         }
     }
     assert_eq!(seen, ["2031-05", "2031-04", "2031-03", "2031-02", "2031-01"]);
-}
-
-fn description(version: &str) -> PluginDescription {
-    PluginDescription {
-        world: World::Constraint,
-        name: "rule".to_owned(),
-        version: version.to_owned(),
-        summary: String::new(),
-        params_schema: serde_json::json!({}),
-        veto_reasons: Vec::new(),
-        posterior_layout: None,
-        judges_scenarios: true,
-        judges_lineups: false,
-    }
-}
-
-#[tokio::test]
-async fn a_version_never_changes_and_the_newest_usable_one_is_meant_by_a_name() {
-    let Fixture { db, artifacts, team, other, .. } = &fixture().await;
-    let mut hashes = Vec::new();
-    for bytes in [&b"one"[..], b"two"] {
-        hashes.push(artifacts.put(bytes.to_vec().into()).await.unwrap().to_string());
-    }
-    let new = |team: Option<&TeamId>, version: &str, hash: &str| NewPlugin {
-        team: team.cloned(),
-        hash: hash.to_owned(),
-        size_bytes: 3,
-        description: description(version),
-    };
-    assert!(insert_plugin(db, &new(None, "1.9.0", &hashes[0])).await.unwrap().1);
-    assert!(!insert_plugin(db, &new(None, "1.9.0", &hashes[0])).await.unwrap().1);
-    let taken = insert_plugin(db, &new(None, "1.9.0", &hashes[1])).await;
-    assert!(matches!(taken, Err(CatalogError::VersionTaken { .. })));
-    insert_plugin(db, &new(None, "1.10.0", &hashes[1])).await.unwrap();
-    assert_eq!(find_plugin(db, team, "rule", None).await.unwrap().label(), "rule@1.10.0");
-    assert!(matches!(disable_plugin(db, team, "rule", "1.10.0").await, Err(CatalogError::NotYours { .. })));
-
-    insert_plugin(db, &new(Some(team), "0.1.0", &hashes[0])).await.unwrap();
-    insert_plugin(db, &new(Some(team), "0.2.0", &hashes[1])).await.unwrap();
-    assert_eq!(find_plugin(db, team, "rule", None).await.unwrap().label(), "rule@0.2.0");
-    assert_eq!(find_plugin(db, other, "rule", None).await.unwrap().label(), "rule@1.10.0");
-    disable_plugin(db, team, "rule", "0.2.0").await.unwrap();
-    assert_eq!(find_plugin(db, team, "rule", None).await.unwrap().label(), "rule@0.1.0");
-    assert!(find_plugin(db, team, "rule", Some("0.2.0")).await.unwrap().is_disabled);
-    assert!(matches!(find_plugin(db, other, "rule", Some("0.1.0")).await, Err(CatalogError::NotFound { .. })));
-
-    let mut changed = new(Some(team), "0.3.0", &hashes[1]);
-    changed.description.world = World::Generator;
-    assert!(matches!(insert_plugin(db, &changed).await, Err(CatalogError::OtherWorld { .. })));
 }

@@ -136,6 +136,24 @@ impl Client {
         self.json(answer)
     }
 
+    /// `PUT path` with a JSON body.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn put_json(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let answer = self.agent.put(self.url(path)).header("authorization", self.bearer()).send_json(body);
+        self.json(answer)
+    }
+
+    /// `PATCH path` with a JSON body.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn patch_json(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let answer = self.agent.patch(self.url(path)).header("authorization", self.bearer()).send_json(body);
+        self.json(answer)
+    }
+
     /// `POST path` without a body.
     ///
     /// # Errors

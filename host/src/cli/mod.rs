@@ -18,6 +18,7 @@ mod plugin_profile;
 mod plugin_run;
 mod prune;
 mod race_inputs;
+mod registry;
 mod remote;
 mod scratch;
 mod serve;
@@ -59,7 +60,7 @@ enum Command {
     /// Submit a job, find it again, follow it, stop it, fetch its result, compare it with another.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// Make, check, run, measure, upload and share plugins.
+    /// Make, check, run, measure, upload and share plugins, and look after those of a server.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Delete what is old and what nobody needs.

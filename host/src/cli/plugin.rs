@@ -16,12 +16,13 @@ use super::{
     plugin_oci::{self, PullArgs, RegistryArgs},
     plugin_profile::{self, ProfileArgs},
     plugin_run::{self, RunArgs},
+    registry::RegistryCommand,
     settings::SettingsArgs,
     workbench::ComponentArgs,
 };
 use crate::{config::Overrides, plugins::Inputs};
 
-/// Make, check, run, measure and upload plugins.
+/// Make, check, run, measure and upload plugins, and look after those of a server.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Make a project for a new plugin that builds and passes its own test.
@@ -42,6 +43,8 @@ pub enum PluginCommand {
     Push(PushArgs),
     /// Fetch a component from an OCI registry into a file.
     Pull(PullArgs),
+    #[command(flatten)]
+    Registry(RegistryCommand),
 }
 
 /// The component to upload, and where to.
@@ -78,6 +81,7 @@ impl PluginCommand {
             Self::Inputs => println!("{}", serde_json::to_string_pretty(&Inputs::bundled()?)?),
             Self::Push(args) => push(args)?,
             Self::Pull(args) => plugin_oci::pull(args, &SettingsArgs::default().load(Overrides::default())?.plugins)?,
+            Self::Registry(command) => command.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }

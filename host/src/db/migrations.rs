@@ -14,7 +14,7 @@ macro_rules! migration {
     };
 }
 
-const FILES: [(i64, &str, &str); 10] = [
+const FILES: [(i64, &str, &str); 12] = [
     migration!(1, "0001_jobs"),
     migration!(2, "0002_catalog"),
     migration!(3, "0003_auth"),
@@ -25,6 +25,8 @@ const FILES: [(i64, &str, &str); 10] = [
     migration!(8, "0008_schedules"),
     migration!(9, "0009_job_history"),
     migration!(10, "0010_job_request"),
+    migration!(11, "0011_registry"),
+    migration!(12, "0012_shadow"),
 ];
 
 /// The newest version.

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     time::Instant,
@@ -28,6 +28,7 @@ pub enum StopReason {
 pub struct Interrupt {
     reason: AtomicU8,
     deadline: OnceLock<Instant>,
+    parent: Option<Arc<Interrupt>>,
 }
 
 impl Interrupt {
@@ -46,6 +47,12 @@ impl Interrupt {
         interrupt
     }
 
+    /// A flag that is raised with `parent`, and raises itself, not the parent, with [`StopReason::Deadline`] at `deadline`.
+    #[must_use]
+    pub fn below(parent: Arc<Self>, deadline: Instant) -> Self {
+        Self { parent: Some(parent), ..Self::with_deadline(deadline) }
+    }
+
     /// Raises the flag; does nothing where it is raised already.
     pub fn raise(&self, reason: StopReason) {
         let code = match reason {
@@ -60,6 +67,9 @@ impl Interrupt {
     /// Why the task must stop, or `None` while it may go on. Looks at the clock where there is a deadline.
     #[must_use]
     pub fn reason(&self) -> Option<StopReason> {
+        if let Some(reason) = self.parent.as_ref().and_then(|parent| parent.reason()) {
+            self.raise(reason);
+        }
         if self.deadline.get().is_some_and(|deadline| Instant::now() >= *deadline) {
             self.raise(StopReason::Deadline);
         }
@@ -84,6 +94,17 @@ mod tests {
         interrupt.raise(StopReason::Cancelled);
         interrupt.raise(StopReason::Draining);
         assert_eq!(interrupt.reason(), Some(StopReason::Cancelled));
+    }
+
+    #[test]
+    fn a_flag_below_another_is_raised_with_it_and_does_not_raise_it() {
+        let parent = Arc::new(Interrupt::new());
+        let late = Interrupt::below(Arc::clone(&parent), Instant::now());
+        assert_eq!((late.reason(), parent.reason()), (Some(StopReason::Deadline), None));
+        let below = Interrupt::below(Arc::clone(&parent), Instant::now() + std::time::Duration::from_secs(3600));
+        assert_eq!(below.reason(), None);
+        parent.raise(StopReason::Cancelled);
+        assert_eq!(below.reason(), Some(StopReason::Cancelled));
     }
 
     #[test]

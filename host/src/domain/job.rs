@@ -102,4 +102,7 @@ pub struct Component {
     /// Why it is not `ok`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// Whether it ran beside the result and is no part of it, as the shadow of a plugin: how it went changes nothing about the job.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_beside: bool,
 }

@@ -10,6 +10,7 @@ pub mod lineup_rule;
 pub mod model;
 pub mod payout;
 pub mod plugin;
+pub mod plugin_ref;
 pub mod problem;
 pub mod race;
 pub mod scenario;

@@ -44,22 +44,27 @@ impl JobSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PluginUse {
-    /// Name of the plugin.
+    /// Name of the plugin, `[team/]name[@version or alias]`; the team where another one shares it.
     pub plugin: String,
-    /// Exact version; the newest one where absent (pinned when the job is accepted).
+    /// Version or alias where the name does not say it; what `stable` stands for, or the newest one, where nothing does. Pinned when
+    /// the job is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Parameters, valid against the plugin's schema.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub params: Map<String, Value>,
+    /// A candidate to run beside it on the same inputs, which changes nothing about the result: a plugin as above, or `@version` or
+    /// `@alias` of this one. What the alias says where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<String>,
 }
 
 impl PluginUse {
     /// The newest version of this plugin, with its default parameters.
     #[must_use]
     pub fn named(plugin: &str) -> Self {
-        Self { plugin: plugin.to_owned(), version: None, params: Map::new() }
+        Self { plugin: plugin.to_owned(), version: None, params: Map::new(), shadow: None }
     }
 }
 
@@ -78,15 +83,20 @@ pub enum OnFailure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConstraintUse {
-    /// Name of the plugin.
+    /// Name of the plugin, `[team/]name[@version or alias]`; the team where another one shares it.
     pub plugin: String,
-    /// Exact version; the newest one where absent (pinned when the job is accepted).
+    /// Version or alias where the name does not say it; what `stable` stands for, or the newest one, where nothing does. Pinned when
+    /// the job is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Parameters, valid against the plugin's schema.
     #[serde(default)]
     #[schema(value_type = Object)]
     pub params: Map<String, Value>,
+    /// A candidate to run beside it on the same inputs, which changes nothing about the result: a plugin as above, or `@version` or
+    /// `@alias` of this one. What the alias says where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<String>,
     /// Policy when the constraint fails.
     #[serde(default)]
     pub on_failure: OnFailure,
@@ -123,6 +133,7 @@ fn default_constraints() -> Vec<ConstraintUse> {
         plugin: "constraint-race-physics".to_owned(),
         version: None,
         params: Map::new(),
+        shadow: None,
         on_failure: OnFailure::default(),
     }]
 }

@@ -30,7 +30,7 @@ macro_rules! job_documents {
         "(SELECT now_us FROM clock) AS now_us,
         (SELECT CAST(json_group_array(json_object(
             'id', jobs.id, 'team', jobs.team_id, 'key', jobs.key_id, 'kind', jobs.kind, 'name', jobs.name, 'tags', jobs.tags,
-            'request', jobs.request, 'state', jobs.state, 'cancel_requested_us', jobs.cancel_requested_us,
+            'request', jobs.request, 'warnings', jobs.warnings, 'state', jobs.state, 'cancel_requested_us', jobs.cancel_requested_us,
             'deadline_s', jobs.deadline_s, 'priority', jobs.priority, 'created_us', jobs.created_us,
             'started_us', jobs.started_us, 'finished_us', jobs.finished_us, 'progress', jobs.progress,
             'components', jobs.components, 'problem', jobs.problem, 'schedule', jobs.schedule_id, 'keep', jobs.keep
@@ -57,6 +57,8 @@ struct JobDocument {
     tags: Vec<String>,
     #[serde(deserialize_with = "nested")]
     request: Value,
+    #[serde(deserialize_with = "nested")]
+    warnings: Vec<String>,
     state: JobState,
     cancel_requested_us: Option<i64>,
     deadline_s: Option<i64>,
@@ -137,6 +139,7 @@ impl JobDocument {
             state: self.state,
             cancel_requested: self.cancel_requested_us.is_some(),
             request: self.request,
+            warnings: self.warnings,
             name: self.name,
             tags: self.tags,
             deadline_s: self.deadline_s.map(|seconds| u64::try_from(seconds).unwrap_or(0)),

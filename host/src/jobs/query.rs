@@ -37,6 +37,8 @@ pub struct JobRow {
     pub cancel_requested: bool,
     /// What was asked for.
     pub request: Value,
+    /// What its client had better know, though it runs.
+    pub warnings: Vec<String>,
     /// A name for people.
     pub name: Option<String>,
     /// What its team files it under.

@@ -85,7 +85,7 @@ pub(super) async fn finish(tx: &mut WriteTx, finished: &[(JobId, FinalOutput)]) 
 
 /// The state of a job by how well the parts of its result went.
 fn state_by(components: &[Component]) -> JobState {
-    let is_whole = components.iter().all(|part| part.status == ComponentStatus::Ok);
+    let is_whole = components.iter().all(|part| part.status == ComponentStatus::Ok || part.is_beside);
     if is_whole { JobState::Succeeded } else { JobState::Partial }
 }
 

@@ -27,7 +27,7 @@ pub struct NewJob {
     /// What it does.
     pub kind: JobKind,
     /// The plan: the validated spec and what it means; every task gets it. Its `request`, where it has one, is what those see who
-    /// look at the job.
+    /// look at the job, and so are its `warnings`, a list of texts.
     pub spec: Value,
     /// A name for people.
     pub name: Option<String>,
@@ -140,10 +140,10 @@ pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Resul
 
 /// The time grows by a microsecond within the list: jobs that are stored together still have an order.
 const INSERT_JOBS: &str = "
-    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, request, state, deadline_s, priority, plan_hash, tags, schedule_id,
-        created_us)
+    INSERT INTO jobs (id, team_id, key_id, kind, name, spec, request, warnings, state, deadline_s, priority, plan_hash, tags,
+        schedule_id, created_us)
     SELECT item.value ->> 'id', item.value ->> 'team', item.value ->> 'key', item.value ->> 'kind', item.value ->> 'name',
-        item.value ->> 'spec', item.value ->> 'request', 'queued', CAST(item.value ->> 'deadline_s' AS BIGINT),
+        item.value ->> 'spec', item.value ->> 'request', item.value ->> 'warnings', 'queued', CAST(item.value ->> 'deadline_s' AS BIGINT),
         CAST(item.value ->> 'priority' AS BIGINT), item.value ->> 'plan_hash', item.value ->> 'tags',
         item.value ->> 'schedule', (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
     FROM json_each($1) AS item";
@@ -158,6 +158,7 @@ async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), 
             "kind": job.kind.as_str(),
             "name": job.name,
             "spec": job.spec.to_string(),
+            "warnings": job.spec.get("warnings").map_or_else(|| "[]".to_owned(), Value::to_string),
             "request": job.spec.get("request").unwrap_or(&job.spec).to_string(),
             "deadline_s": job.deadline_s.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
             "priority": job.priority,

@@ -13,6 +13,7 @@ use super::{
     payouts::worth,
     pinned::{PinnedPlugin, Purpose},
     roster::Roster,
+    shadow,
     simulate::skip,
     task::Task,
 };
@@ -69,6 +70,7 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
         view: slate_view(&slate, &race, contest),
         costs: Vec::new(),
         left_out: Vec::new(),
+        shown: Vec::new(),
     };
     let (portfolio, lineup_vetoes) = chosen.search(&matrix, &space)?;
     let lineups: Vec<Lineup> = portfolio.lineups.iter().map(|picked| picked.lineup.clone()).collect();
@@ -89,10 +91,11 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
         validation,
         stability,
     };
-    let Chooser { mut costs, left_out, .. } = chosen;
+    let Chooser { mut costs, left_out, shown, .. } = chosen;
     let native = Usage { cpu_ms: task.wall_ms(), calls: 1, ..Usage::default() };
     costs.push(cost(OPTIMIZER, native));
-    Ok(Done { work: ChoiceDone { portfolio: summary }, wall_ms: task.wall_ms(), costs, left_out })
+    let shown = shadow::store_shown(task, &shown)?;
+    Ok(Done { work: ChoiceDone { portfolio: summary, shown }, wall_ms: task.wall_ms(), costs, left_out })
 }
 
 const fn shown_tail(objective: Objective) -> f64 {
@@ -115,6 +118,8 @@ pub struct Chooser<'a> {
     view: SlateView,
     costs: Vec<ComponentCost>,
     left_out: Vec<LeftOut>,
+    /// What the constraints were shown, where a candidate is to see it too.
+    shown: Vec<Lineup>,
 }
 
 /// Searches a space over a matrix with the judges that are left.
@@ -151,11 +156,15 @@ impl Chooser<'_> {
             let mut judges = match open_judges(self.task, self.roster, &self.view, &constraints)? {
                 Ok(judges) => judges,
                 Err((index, failure)) => {
-                    self.left_out.push(skip(constraints.remove(index), failure)?);
+                    self.left_out.push(skip(self.task, constraints.remove(index), failure)?);
                     continue;
                 }
             };
             let found = find(self, &mut judges);
+            // What the choice showed them; later looks at other seeds show them more.
+            if self.shown.is_empty() {
+                self.shown = std::mem::take(&mut judges.shown);
+            }
             self.costs.extend(judges.judges.iter().map(|judge| cost(&judge.label, judge.session.usage())));
             match (found, judges.failed.take()) {
                 (Ok(portfolio), _) => {
@@ -163,7 +172,7 @@ impl Chooser<'_> {
                     return Ok((portfolio, vetoes));
                 }
                 (Err(SearchFailure::Judge(_)), Some((index, failure))) => {
-                    self.left_out.push(skip(constraints.remove(index), failure)?);
+                    self.left_out.push(skip(self.task, constraints.remove(index), failure)?);
                 }
                 (Err(failure), _) => return Err(search_failure(&failure)),
             }

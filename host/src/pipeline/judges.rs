@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     pinned::PinnedPlugin,
     roster::Roster,
+    shadow,
     task::{GuestLines, Task},
 };
 use crate::{
@@ -40,7 +41,8 @@ pub fn open_judges<'a>(
             Err(failure) => return Ok(Err((index, failure))),
         }
     }
-    Ok(Ok(LineupJudges { task, roster, judges, failed: None }))
+    let shown_max = shadow::lineups_wanted(task);
+    Ok(Ok(LineupJudges { task, roster, judges, shown: Vec::new(), shown_max, failed: None }))
 }
 
 /// A lineup constraint at work.
@@ -60,6 +62,9 @@ pub struct LineupJudges<'a> {
     roster: &'a Roster,
     /// One per constraint.
     pub judges: Vec<Judge>,
+    /// The first lineups that were judged, at most `shown_max`.
+    pub shown: Vec<Lineup>,
+    shown_max: usize,
     /// The constraint that failed itself.
     pub failed: Option<(usize, PluginFailure)>,
 }
@@ -110,6 +115,8 @@ impl LineupJudges<'_> {
 
 impl LineupJudge for LineupJudges<'_> {
     fn judge(&mut self, lineups: &[Lineup]) -> Result<Vec<u8>, JudgeFailure> {
+        let room = self.shown_max - self.shown.len();
+        self.shown.extend(lineups.iter().take(room).map(|lineup| self.roster.entries_of(lineup)));
         self.merged(lineups, |_| true)
     }
 

@@ -38,6 +38,12 @@ pub struct PipelineConfig {
     pub draws_per_scenario_max: u32,
     /// Fuel of one plugin in one task; about 100 s of numeric code.
     pub task_fuel: u64,
+    /// Fuel of a candidate that runs beside a plugin, in one task; past it the comparison ends and the job goes on.
+    pub shadow_fuel: u64,
+    /// Time of a task that runs a candidate, in seconds; past it the comparison ends and the job goes on.
+    pub shadow_s: u64,
+    /// Lineups that a search shows its constraints and that a candidate is shown afterwards; later ones are left out.
+    pub shadow_lineups_max: usize,
     /// Pause between two checkpoints of a chain, in milliseconds; what a crash costs at most.
     pub checkpoint_ms: u64,
     /// Aim for the duration of one step of a chain, in milliseconds: how often progress is reported.
@@ -69,6 +75,9 @@ impl Default for PipelineConfig {
             prizes_max: 64,
             draws_per_scenario_max: 20,
             task_fuel: 1_000_000_000_000,
+            shadow_fuel: 200_000_000_000,
+            shadow_s: 120,
+            shadow_lineups_max: 10_000,
             checkpoint_ms: 1_000,
             step_ms: 100,
             r_hat_max: 1.05,

@@ -3,6 +3,7 @@
 //! calibrate -> simulate -> veto -> optimize; a job kind is a part of that way. Tasks talk to each other through outputs and
 //! artifacts only, so any worker can run any task.
 
+mod beside;
 mod chain_state;
 mod checks;
 mod choose;
@@ -16,6 +17,7 @@ mod judges;
 mod keeper;
 mod limits;
 mod lineup_rules;
+mod misbehaviour;
 mod native;
 mod outputs;
 mod payouts;
@@ -26,6 +28,8 @@ mod posterior;
 mod preview;
 mod report;
 mod roster;
+mod shadow;
+mod shadow_report;
 mod simulate;
 mod stages;
 mod tally;
@@ -147,18 +151,32 @@ impl TaskRunner for Pipeline {
     fn run(&self, context: &TaskContext, claimed: &ClaimedTask) -> Result<TaskOutput, TaskFailure> {
         let spec: PinnedSpec = read(&claimed.spec)?;
         let task = Task::begin(self, context, claimed, &spec);
-        match read(&claimed.input)? {
-            TaskInput::FitChain { fit, chain } => fit::run_chain(&task, fit, chain)?.into_output(),
-            TaskInput::AssemblePosterior { fit } => {
-                native::on_all_cores(context, || posterior::assemble(&task, fit))?.into_output()
-            }
-            TaskInput::Forecast { forecast } => forecast::run_forecast(&task, forecast)?.into_output(),
-            TaskInput::SimulateBlock { simulation, block, scenarios } => {
-                simulate::run_block(&task, simulation, block, scenarios)?.into_output()
-            }
-            TaskInput::ChooseLineups => native::on_all_cores(context, || choose::choose_lineups(&task))?.into_output(),
-            TaskInput::Report => report::report(&task),
+        let done = run_task(&task, read(&claimed.input)?);
+        if let Err(TaskFailure::Fatal(problem)) = &done {
+            misbehaviour::note_blamed(&task, problem);
         }
+        done
+    }
+}
+
+fn run_task(task: &Task<'_>, input: TaskInput) -> Result<TaskOutput, TaskFailure> {
+    let context = task.context;
+    match input {
+        TaskInput::FitChain { fit, chain } => fit::run_chain(task, fit, chain)?.into_output(),
+        TaskInput::AssemblePosterior { fit } => {
+            native::on_all_cores(context, || posterior::assemble(task, fit))?.into_output()
+        }
+        TaskInput::Forecast { forecast } => forecast::run_forecast(task, forecast)?.into_output(),
+        TaskInput::SimulateBlock { simulation, block, scenarios } => {
+            simulate::run_block(task, simulation, block, scenarios)?.into_output()
+        }
+        TaskInput::ChooseLineups => native::on_all_cores(context, || choose::choose_lineups(task))?.into_output(),
+        TaskInput::ShadowChain { fit, chain } => shadow::run_chain(task, fit, chain),
+        TaskInput::ShadowPosterior { fit } => shadow::assemble(task, fit),
+        TaskInput::ShadowForecast { forecast } => shadow::run_forecast(task, forecast),
+        TaskInput::ShadowScenarios { constraint, block } => shadow::judge_scenarios(task, constraint, block),
+        TaskInput::ShadowLineups { constraint } => shadow::judge_lineups(task, constraint),
+        TaskInput::Report => report::report(task),
     }
 }
 

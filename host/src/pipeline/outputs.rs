@@ -57,18 +57,73 @@ impl<T: Serialize> Done<T> {
 /// # Errors
 /// Where one has another shape, which only another version of paddock can have caused.
 pub fn read<T: DeserializeOwned>(outputs: Vec<Value>) -> Result<Vec<Done<T>>, TaskFailure> {
-    let read_one = |output| {
-        serde_json::from_value(output).map_err(|error| {
-            let problem = Problem::new(
-                "foreign-output",
-                "The job was begun by another version",
-                format!("An earlier stage's output cannot be read: {error}."),
-                "Submit the job again.",
-            );
-            TaskFailure::fatal(problem)
-        })
-    };
-    outputs.into_iter().map(read_one).collect()
+    outputs.into_iter().map(read_value).collect()
+}
+
+/// Reads one output back, of whatever shape.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_value<T: DeserializeOwned>(output: Value) -> Result<T, TaskFailure> {
+    serde_json::from_value(output).map_err(|error| {
+        let problem = Problem::new(
+            "foreign-output",
+            "The job was begun by another version",
+            format!("An earlier stage's output cannot be read: {error}."),
+            "Submit the job again.",
+        );
+        TaskFailure::fatal(problem)
+    })
+}
+
+/// What a task that ran a candidate has come to. That the candidate failed is an output like any other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attempted<T> {
+    /// It came to its end.
+    Done(T),
+    /// It did not, for this reason.
+    Failed(Box<Problem>),
+}
+
+/// Reads the outputs of a stage of candidates back, where all came to their end.
+///
+/// # Errors
+/// As [`read`], and the first failure of a candidate.
+pub fn read_attempted<T: DeserializeOwned>(outputs: Vec<Value>) -> Result<Vec<Done<T>>, TaskFailure> {
+    let attempts = outputs.into_iter().map(read_value::<Attempted<Done<T>>>);
+    let done = attempts.map(|attempt| match attempt? {
+        Attempted::Done(done) => Ok(done),
+        Attempted::Failed(problem) => Err(TaskFailure::Fatal(problem)),
+    });
+    done.collect()
+}
+
+/// What a candidate was shown, and what it and the promoted version said of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct VerdictsDone {
+    /// How often each pair of verdicts was given: promoted, candidate; 0 keeps, k is the k-th reason.
+    pub pairs: Vec<(u8, u8, u64)>,
+    /// The first that they differ on: number, promoted, candidate.
+    pub examples: Vec<(u64, u8, u8)>,
+    /// What the promoted version cost.
+    pub promoted: Usage,
+    /// What the candidate cost.
+    pub candidate: Usage,
+}
+
+/// What a task of the stage `shadow` has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shadowed {
+    /// A forecast with the candidate.
+    Forecast(ForecastDone),
+    /// Verdicts of a scenario constraint, by its number.
+    Scenarios(usize, Attempted<VerdictsDone>),
+    /// Verdicts of a lineup constraint, by its number.
+    Lineups(usize, Attempted<VerdictsDone>),
+    /// A forecast that failed.
+    NoForecast(Box<Problem>),
 }
 
 /// The cost of a plugin in one task.
@@ -144,4 +199,7 @@ pub enum Simulated {
 pub struct ChoiceDone {
     /// The lineups.
     pub portfolio: PortfolioSummary,
+    /// Hash of the lineups that constraints were shown, where a candidate is to see them too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
 }

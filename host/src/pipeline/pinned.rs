@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ids::{ModelId, RaceId, SlateId},
+    ids::{ModelId, PluginId, RaceId, SlateId},
     plugin::{VetoReason, World},
     problem::Problem,
     spec::{JobSpec, OnFailure},
@@ -16,7 +16,10 @@ use crate::domain::{
 /// A plugin version and its parameters with defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PinnedPlugin {
-    /// `name@version`.
+    /// The version in the registry; absent in plans that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PluginId>,
+    /// `name@version`, behind the owner's name where another team shares it.
     pub label: String,
     /// SHA-256 of the component, hexadecimal; also its artifact.
     pub hash: String,
@@ -30,6 +33,12 @@ pub struct PinnedPlugin {
     pub veto_reasons: Vec<VetoReason>,
     /// What its own failure means; always fail closed for calibrators and generators.
     pub on_failure: OnFailure,
+    /// What its owner said against it when the job was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation: Option<String>,
+    /// A candidate to run beside it; has none itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<PinnedPlugin>>,
 }
 
 /// A race as it was when the job was accepted. A task that finds another content stops, so that a result never mixes two.
@@ -138,6 +147,9 @@ pub struct PinnedSpec {
     pub forecasts: Vec<ForecastPlan>,
     /// Scenario sets to draw.
     pub simulations: Vec<SimulationPlan>,
+    /// What the client had better know, though the job runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl PinnedSpec {
@@ -171,6 +183,17 @@ impl PinnedSpec {
     /// As [`Self::calibrator`].
     pub fn simulation(&self, index: usize) -> Result<&SimulationPlan, Problem> {
         self.simulations.get(index).ok_or_else(|| Problem::internal(format!("The plan has no simulation {index}.")))
+    }
+
+    /// What the owners of the plugins say against them.
+    #[must_use]
+    pub fn deprecations(&self) -> Vec<String> {
+        let mut told: Vec<String> = Vec::new();
+        for plugin in self.plugins() {
+            let warning = plugin.deprecation.as_ref().map(|text| format!("{} is deprecated: {text}", plugin.label));
+            told.extend(warning.filter(|warning| !told.contains(warning)));
+        }
+        told
     }
 
     /// The plugins, in the order of their use.
@@ -212,6 +235,35 @@ pub enum TaskInput {
     },
     /// Choose the lineups.
     ChooseLineups,
+    /// Run one Markov chain of a fit with the candidate.
+    ShadowChain {
+        /// Index of the fit in the plan of the comparison.
+        fit: usize,
+        /// Number of the chain.
+        chain: u32,
+    },
+    /// Join the candidate's chains of a fit.
+    ShadowPosterior {
+        /// Index of the fit in the plan of the comparison.
+        fit: usize,
+    },
+    /// Forecast a past race with the candidate.
+    ShadowForecast {
+        /// Index of the forecast.
+        forecast: usize,
+    },
+    /// Show a candidate the scenarios that a block drew.
+    ShadowScenarios {
+        /// Number of the scenario constraint.
+        constraint: usize,
+        /// Number of the block of the first simulation.
+        block: u32,
+    },
+    /// Show a candidate the lineups that the search showed its constraints.
+    ShadowLineups {
+        /// Number of the lineup constraint.
+        constraint: usize,
+    },
     /// Put the result together.
     Report,
 }

@@ -32,11 +32,38 @@ use crate::{
 pub async fn plan(pipeline: &Pipeline, team: &TeamId, spec: JobSpec) -> Result<PinnedSpec, Problem> {
     checks::check(&spec, &pipeline.config)?;
     let planner = JobPlanner { pipeline, team, pinning: Pinning::new(pipeline, team) };
-    match &spec {
+    let mut pinned = match &spec {
         JobSpec::Calibrate(calibrate) => planner.calibrate(&spec, calibrate, "").await,
         JobSpec::Simulate(simulate) => planner.simulate(&spec, simulate).await,
         JobSpec::Optimize(optimize) => planner.optimize(&spec, optimize).await,
         JobSpec::Evaluate(evaluate) => planner.evaluate(&spec, evaluate).await,
+    }?;
+    pinned.warnings = planner.pinning.warnings();
+    pinned.warnings.extend(pinned.deprecations());
+    drop_incomparable(&mut pinned);
+    Ok(pinned)
+}
+
+/// Takes away candidates whose work could not be told apart or scored; the job itself is none the worse for that.
+fn drop_incomparable(pinned: &mut PinnedSpec) {
+    let mut warn = |candidate: &PinnedPlugin, why: &str| {
+        pinned.warnings.push(format!("{} does not run beside the job: {why}", candidate.label));
+    };
+    let layout = pinned.generator.layout.clone();
+    if let Some(calibrator) = &mut pinned.calibrator
+        && let Some(candidate) = calibrator.shadow.take_if(|candidate| layout.is_some() && candidate.layout != layout)
+    {
+        warn(&candidate, "the generator does not read its posterior layout");
+    }
+    let has_calibrator = pinned.calibrator.as_ref().is_some_and(|calibrator| calibrator.shadow.is_some());
+    let (written, forecasts) = (pinned.generator.layout.clone(), pinned.forecasts.len());
+    let generator = &mut pinned.generator.shadow;
+    if let Some(candidate) = generator.take_if(|_| has_calibrator) {
+        warn(&candidate, "a candidate of the calibrator does already, and scores could not be told apart");
+    } else if let Some(candidate) = generator.take_if(|_| forecasts == 0) {
+        warn(&candidate, "generators are compared by forecasts of past races, and the job makes none");
+    } else if let Some(candidate) = generator.take_if(|candidate| candidate.layout != written) {
+        warn(&candidate, "it reads another posterior layout");
     }
 }
 
@@ -89,6 +116,7 @@ impl JobPlanner<'_> {
             fits,
             forecasts,
             simulations: Vec::new(),
+            warnings: Vec::new(),
         })
     }
 
@@ -176,6 +204,7 @@ impl JobPlanner<'_> {
             fits,
             forecasts,
             simulations: Vec::new(),
+            warnings: Vec::new(),
         })
     }
 
@@ -202,6 +231,7 @@ impl JobPlanner<'_> {
             fits: Vec::new(),
             forecasts: Vec::new(),
             simulations: Vec::new(),
+            warnings: Vec::new(),
         })
     }
 

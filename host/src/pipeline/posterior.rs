@@ -4,10 +4,9 @@ use super::{
     chain_state::doubles_from_bytes,
     columns::{decode_posterior, encode_posterior, scalar_names},
     limits::PipelineConfig,
-    outputs::{self, ChainDone, Done, PosteriorDone},
+    outputs::{ChainDone, Done, PosteriorDone},
     pinned::{FitPlan, ModelSource, PinnedPlugin},
-    stages::{FIT, POSTERIOR},
-    task::Task,
+    task::{FitStage, Task},
 };
 use crate::{
     catalog::{self, NewModel, build_history},
@@ -59,7 +58,7 @@ pub fn posterior(task: &Task<'_>) -> Result<Posterior, TaskFailure> {
 /// # Errors
 /// Where the storage fails.
 pub fn fitted_posterior(task: &Task<'_>, fit: usize) -> Result<Posterior, TaskFailure> {
-    let mut fits = outputs::read::<PosteriorDone>(task.context.outputs(POSTERIOR)?)?;
+    let mut fits = task.fitted::<PosteriorDone>(FitStage::Posteriors)?;
     if fit >= fits.len() {
         return Err(Problem::internal("A fit is missing.").into());
     }
@@ -69,7 +68,7 @@ pub fn fitted_posterior(task: &Task<'_>, fit: usize) -> Result<Posterior, TaskFa
 /// The finished chains of a fit, in order. The stage holds them fit by fit.
 fn chains_of(task: &Task<'_>, fit: usize, plan: &FitPlan) -> Result<Vec<ChainDone>, TaskFailure> {
     let first: u32 = task.spec.fits[..fit].iter().map(|earlier| earlier.chains).sum();
-    let done = outputs::read::<ChainDone>(task.context.outputs(FIT)?)?;
+    let done = task.fitted::<ChainDone>(FitStage::Chains)?;
     let chains: Vec<ChainDone> =
         done.into_iter().skip(first as usize).take(plan.chains as usize).map(|done| done.work).collect();
     if chains.len() == plan.chains as usize {

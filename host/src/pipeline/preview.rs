@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Pipeline,
+    beside::shadows,
     columns::decode_posterior,
     pinned::{ModelSource, PinnedPlugin, PinnedSpec, SimulationPlan},
     plan::plan,
@@ -44,12 +45,15 @@ pub async fn preview(pipeline: &Pipeline, team: &TeamId, spec: JobSpec) -> Resul
     let stages: Vec<Value> =
         stages(&pinned).iter().map(|stage| json!({ "name": stage.name, "tasks": stage.tasks.len() })).collect();
     let plugins: Vec<&str> = pinned.plugins().map(|plugin| plugin.label.as_str()).collect();
+    let candidates: Vec<&str> = shadows(&pinned).iter().map(|shadow| shadow.candidate.label.as_str()).collect();
     let mut told = json!({
         "kind": kind,
         "is_feasible": true,
         "stages": stages,
         "plugins": plugins,
+        "shadows": candidates,
         "history_races": pinned.history.len(),
+        "warnings": pinned.warnings,
     });
     told["sample"] = match (&pinned.model, pinned.simulations.first()) {
         (Some(ModelSource::Stored(model)), Some(simulation)) => {

@@ -7,6 +7,7 @@ use super::{
     choose::OPTIMIZER,
     outputs::{self, BlockDone, ChainDone, ChoiceDone, Done, ForecastDone, LeftOut, PosteriorDone, Simulated},
     pinned::{ModelSource, PinnedSpec, Purpose, fingerprint},
+    shadow_report::{self, Promoted},
     simulate::component_name,
     stages::{FIT, OPTIMIZE, POSTERIOR, SIMULATE},
     tally::EntryTally,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     domain::{
         job::{Component, ComponentStatus},
+        plugin::Usage,
         problem::Problem,
         spec::JobSpec,
     },
@@ -23,7 +25,7 @@ use crate::{
     optimize::{PortfolioEnd, TailValidation},
     results::{
         CalibrateResult, ComponentCost, EvaluateResult, FitSummary, ForecastSummary, ModelSummary, OptimizeResult,
-        PluginRecord, RaceForecast, RunRecord, SimulateResult, SimulationSummary, StageCost, VetoCount,
+        PluginRecord, RaceForecast, RunRecord, ShadowReport, SimulateResult, SimulationSummary, StageCost, VetoCount,
     },
     score::forecast::summarize,
 };
@@ -37,17 +39,21 @@ const CONTRACT: &str = "paddock:plugin@0.1.0";
 /// Where an earlier output cannot be read.
 pub fn report(task: &Task<'_>) -> Result<TaskOutput, TaskFailure> {
     let report = Report::gather(task)?;
+    let shadow = report.shadows()?;
+    let beside = shadow_report::components(&shadow);
     let result = match &task.spec.request {
         JobSpec::Calibrate(_) => to_json(&CalibrateResult {
             model: report.model()?,
             fit: report.first_fit()?,
             forecast: report.forecast_summary(),
+            shadow,
             run: report.run(),
         }),
         JobSpec::Simulate(_) => to_json(&SimulateResult {
             race: task.spec.simulation(0)?.race.key.clone(),
             model: report.model()?,
             simulation: report.simulation_for(Purpose::Choice)?.ok_or_else(|| missing("simulation"))?,
+            shadow,
             run: report.run(),
         }),
         JobSpec::Optimize(_) => to_json(&OptimizeResult {
@@ -57,15 +63,18 @@ pub fn report(task: &Task<'_>) -> Result<TaskOutput, TaskFailure> {
             simulation: report.simulation_for(Purpose::Choice)?.ok_or_else(|| missing("simulation"))?,
             validation: report.simulation_for(Purpose::Validation)?,
             portfolio: report.choice.as_ref().ok_or_else(|| missing("portfolio"))?.work.portfolio.clone(),
+            shadow,
             run: report.run(),
         }),
         JobSpec::Evaluate(_) => to_json(&EvaluateResult {
             forecast: report.forecast_summary().ok_or_else(|| missing("forecast"))?,
             fits: report.posteriors.iter().map(|done| done.work.fit.clone()).collect(),
+            shadow,
             run: report.run(),
         }),
     };
-    Ok(TaskOutput { value: json!({ "result": result?, "components": report.components() }) })
+    let components: Vec<_> = report.components().into_iter().chain(beside).collect();
+    Ok(TaskOutput { value: json!({ "result": result?, "components": components }) })
 }
 
 fn to_json(result: &impl Serialize) -> Result<Value, TaskFailure> {
@@ -84,6 +93,7 @@ struct Report<'a> {
     posteriors: Vec<Done<PosteriorDone>>,
     blocks: Vec<BlockDone>,
     forecasts: Vec<ForecastDone>,
+    forecast_usage: Usage,
     choice: Option<Done<ChoiceDone>>,
     stages: Vec<StageCost>,
     costs: Vec<ComponentCost>,
@@ -98,6 +108,7 @@ impl<'a> Report<'a> {
             posteriors: Vec::new(),
             blocks: Vec::new(),
             forecasts: Vec::new(),
+            forecast_usage: Usage::default(),
             choice: None,
             stages: Vec::new(),
             costs: Vec::new(),
@@ -110,7 +121,10 @@ impl<'a> Report<'a> {
         for done in report.stage::<Simulated>(SIMULATE, simulates)? {
             match done.work {
                 Simulated::Block(block) => report.blocks.push(block),
-                Simulated::Forecast(forecast) => report.forecasts.push(forecast),
+                Simulated::Forecast(forecast) => {
+                    done.costs.iter().for_each(|cost| report.forecast_usage.add(&cost.usage));
+                    report.forecasts.push(forecast);
+                }
             }
         }
         let chooses = matches!(spec.request, JobSpec::Optimize(_));
@@ -221,6 +235,12 @@ impl<'a> Report<'a> {
         counts.collect()
     }
 
+    fn shadows(&self) -> Result<Vec<ShadowReport>, TaskFailure> {
+        let Self { chains, forecasts, forecast_usage, .. } = self;
+        let promoted = Promoted { chains, forecasts, forecast_usage: *forecast_usage };
+        shadow_report::compare(self.task, &promoted)
+    }
+
     fn run(&self) -> RunRecord {
         let spec = self.task.spec;
         RunRecord {
@@ -297,7 +317,7 @@ fn incomplete(end: &PortfolioEnd) -> Option<String> {
 /// A component that is ok, or degraded for a reason.
 fn component(name: &str, reason: Option<String>) -> Component {
     let status = if reason.is_some() { ComponentStatus::Degraded } else { ComponentStatus::Ok };
-    Component { name: name.to_owned(), status, reason }
+    Component { name: name.to_owned(), status, reason, is_beside: false }
 }
 
 /// One hash over all races and the slate, in the order of their use.

@@ -2,6 +2,7 @@
 
 use super::{
     columns::encode_scenarios,
+    misbehaviour,
     outputs::{BlockDone, Done, LeftOut, Simulated, cost},
     pinned::{PinnedPlugin, SimulationPlan},
     posterior::posterior,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Scenarios are numbered block by block with gaps, so that what one block redraws is never what another draws.
-const BLOCK_NUMBERS: u64 = 1 << 32;
+pub const BLOCK_NUMBERS: u64 = 1 << 32;
 
 /// Scenarios drawn beyond those that are expected to be needed: a further call for the last few costs more.
 const SPARE_SCENARIOS: u32 = 32;
@@ -61,7 +62,7 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
         match outcome {
             Ok(()) => break fill,
             Err(FillFailure::Constraint(index, failure)) => {
-                left_out.push(skip(constraints.remove(index), failure)?);
+                left_out.push(skip(task, constraints.remove(index), failure)?);
             }
             Err(FillFailure::Task(failure)) => return Err(failure),
         }
@@ -82,10 +83,11 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
 ///
 /// # Errors
 /// The failure, unless the policy is to go on without the constraint. A stop is never a constraint's fault.
-pub fn skip(constraint: &PinnedPlugin, failure: PluginFailure) -> Result<LeftOut, TaskFailure> {
+pub fn skip(task: &Task<'_>, constraint: &PinnedPlugin, failure: PluginFailure) -> Result<LeftOut, TaskFailure> {
     if failure.is_stop() || failure.is_retryable() || constraint.on_failure == OnFailure::FailClosed {
         return Err(failure.into());
     }
+    misbehaviour::note(task, constraint, &failure.to_problem());
     Ok(LeftOut { plugin: constraint.label.clone(), reason: failure.to_string() })
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::pinned::{PinnedSpec, TaskInput};
+use super::{
+    beside::Beside,
+    pinned::{PinnedPlugin, PinnedSpec, TaskInput},
+};
 use crate::{domain::spec::JobSpec, jobs::NewStage};
 
 /// Scenarios that one task keeps: a fraction of a second of work, so that a lost lease costs little.
@@ -16,6 +19,12 @@ pub const POSTERIOR: &str = "posterior";
 pub const SIMULATE: &str = "simulate";
 /// The lineups.
 pub const OPTIMIZE: &str = "optimize";
+/// Chains of a candidate.
+pub const SHADOW_FIT: &str = "shadow-fit";
+/// Posteriors of a candidate.
+pub const SHADOW_POSTERIOR: &str = "shadow-posterior";
+/// Forecasts and verdicts of candidates.
+pub const SHADOW: &str = "shadow";
 /// The result.
 pub const REPORT: &str = "report";
 
@@ -30,6 +39,8 @@ mod seconds {
     pub const PER_SCENARIO: f64 = 0.000_5;
     /// Of a lineup, per scenario that it is chosen on.
     pub const PER_LINEUP_AND_SCENARIO: f64 = 0.000_1;
+    /// Of a forecast by a candidate, or of a block that it judges.
+    pub const PER_SHADOW_TASK: f64 = 1.0;
     /// Of the result.
     pub const PER_REPORT: f64 = 2.0;
 }
@@ -51,6 +62,16 @@ pub fn stages(spec: &PinnedSpec) -> Vec<NewStage> {
         let choices = f64::from(request.scenarios.n_scenarios) * f64::from(request.lineups);
         push(OPTIMIZE, seconds::PER_LINEUP_AND_SCENARIO * choices, vec![TaskInput::ChooseLineups]);
     }
+    if let Some(beside) = Beside::of(spec) {
+        let plan = &beside.spec;
+        if beside.has_fits {
+            push(SHADOW_FIT, fit_seconds(plan), shadow_chains(plan));
+            let posteriors: Vec<_> = (0..plan.fits.len()).map(|fit| TaskInput::ShadowPosterior { fit }).collect();
+            push(SHADOW_POSTERIOR, seconds::PER_POSTERIOR * posteriors.len() as f64, posteriors);
+        }
+    }
+    let shadowed = shadows(spec);
+    push(SHADOW, seconds::PER_SHADOW_TASK * shadowed.len() as f64, shadowed);
     push(REPORT, seconds::PER_REPORT, vec![TaskInput::Report]);
     stages
 }
@@ -81,6 +102,30 @@ fn fit_chains(spec: &PinnedSpec) -> Vec<TaskInput> {
         (0..plan.chains).map(move |chain| TaskInput::FitChain { fit, chain }).collect::<Vec<_>>()
     };
     spec.fits.iter().enumerate().flat_map(chains).collect()
+}
+
+fn shadow_chains(plan: &PinnedSpec) -> Vec<TaskInput> {
+    let chains = |(fit, plan): (usize, &super::pinned::FitPlan)| {
+        (0..plan.chains).map(move |chain| TaskInput::ShadowChain { fit, chain }).collect::<Vec<_>>()
+    };
+    plan.fits.iter().enumerate().flat_map(chains).collect()
+}
+
+/// What candidates do after the fits: forecasts, and verdicts on what the job's own constraints saw.
+fn shadows(spec: &PinnedSpec) -> Vec<TaskInput> {
+    let forecasts = Beside::of(spec).map_or(0, |beside| beside.spec.forecasts.len());
+    let mut tasks: Vec<_> = (0..forecasts).map(|forecast| TaskInput::ShadowForecast { forecast }).collect();
+    let blocks = spec.simulations.first().map_or(0, |plan| plan.scenarios.div_ceil(BLOCK_SCENARIOS));
+    let with_shadow = |plugins: &[PinnedPlugin]| {
+        let found = plugins.iter().enumerate().filter(|(_, plugin)| plugin.shadow.is_some());
+        found.map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    for constraint in with_shadow(&spec.constraints) {
+        tasks.extend((0..blocks).map(|block| TaskInput::ShadowScenarios { constraint, block }));
+    }
+    let lineups = with_shadow(&spec.lineup_constraints).into_iter();
+    tasks.extend(lineups.map(|constraint| TaskInput::ShadowLineups { constraint }));
+    tasks
 }
 
 fn simulations(spec: &PinnedSpec) -> Vec<TaskInput> {

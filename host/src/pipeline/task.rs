@@ -2,23 +2,35 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use super::{
     Pipeline,
     columns::ColumnsError,
+    outputs::{self, Done},
     pinned::{PinnedPlugin, PinnedRace, PinnedSpec, fingerprint},
+    stages::{FIT, POSTERIOR, SHADOW_FIT, SHADOW_POSTERIOR},
 };
 use crate::{
     catalog::{self, CatalogError, StoredModel},
     db::{Db, artifacts::ArtifactHash},
-    domain::{ids::ModelId, problem::Problem, race::Race, slate::Slate},
+    domain::{ids::ModelId, interrupt::Interrupt, problem::Problem, race::Race, slate::Slate},
     jobs::{ClaimedTask, LogLevel, TaskContext, TaskFailure},
     plugins::{CallContext, GuestLog, GuestLogLevel, LoadedPlugin, PluginFailure},
 };
+
+/// A stage that makes fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FitStage {
+    /// Their chains.
+    Chains,
+    /// Their posteriors.
+    Posteriors,
+}
 
 /// One attempt at one task.
 pub struct Task<'a> {
@@ -28,9 +40,20 @@ pub struct Task<'a> {
     pub context: &'a TaskContext,
     /// The task.
     pub claimed: &'a ClaimedTask,
-    /// The job's specification.
+    /// The job's specification; of a task that runs a candidate, that of the comparison.
     pub spec: &'a PinnedSpec,
+    lane: Lane,
+    interrupt: Arc<Interrupt>,
     started: Instant,
+}
+
+/// Whose outputs a task reads and makes, and whose budget it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    /// The job's.
+    Main,
+    /// Those of a candidate beside it, which may have fits of its own.
+    Beside { has_fits: bool },
 }
 
 impl<'a> Task<'a> {
@@ -41,7 +64,32 @@ impl<'a> Task<'a> {
         claimed: &'a ClaimedTask,
         spec: &'a PinnedSpec,
     ) -> Self {
-        Self { pipeline, context, claimed, spec, started: Instant::now() }
+        let interrupt = Arc::clone(context.interrupt());
+        Self { pipeline, context, claimed, spec, lane: Lane::Main, interrupt, started: Instant::now() }
+    }
+
+    /// The same attempt with the budget of a candidate, on the plan of its comparison.
+    pub fn beside(&self, spec: &'a PinnedSpec, has_fits: bool) -> Self {
+        let deadline = self.started + Duration::from_secs(self.pipeline.config.shadow_s);
+        let interrupt = Arc::new(Interrupt::below(Arc::clone(self.context.interrupt()), deadline));
+        Self { spec, lane: Lane::Beside { has_fits }, interrupt, ..*self }
+    }
+
+    /// The outputs of an earlier stage, fit or posterior, of the fits that this task works on.
+    ///
+    /// # Errors
+    /// Where the storage fails, or a candidate's fit has failed.
+    pub fn fitted<T: DeserializeOwned>(&self, stage: FitStage) -> Result<Vec<Done<T>>, TaskFailure> {
+        match (self.lane, stage) {
+            (Lane::Beside { has_fits: true }, FitStage::Chains) => {
+                outputs::read_attempted(self.context.outputs(SHADOW_FIT)?)
+            }
+            (Lane::Beside { has_fits: true }, FitStage::Posteriors) => {
+                outputs::read_attempted(self.context.outputs(SHADOW_POSTERIOR)?)
+            }
+            (_, FitStage::Chains) => outputs::read(self.context.outputs(FIT)?),
+            (_, FitStage::Posteriors) => outputs::read(self.context.outputs(POSTERIOR)?),
+        }
     }
 
     /// Wall time of this attempt so far, in milliseconds.
@@ -71,9 +119,13 @@ impl<'a> Task<'a> {
     /// What a call into a plugin needs, with `spent` fuel already used up by earlier attempts.
     pub fn call(&self, plugin: &PinnedPlugin, spent: u64) -> (CallContext, GuestLines) {
         let lines = GuestLines { lines: Arc::default(), plugin: plugin.label.clone() };
+        let budget = match self.lane {
+            Lane::Main => self.pipeline.config.task_fuel,
+            Lane::Beside { .. } => self.pipeline.config.shadow_fuel,
+        };
         let call = CallContext {
-            interrupt: Arc::clone(self.context.interrupt()),
-            fuel: self.pipeline.config.task_fuel.saturating_sub(spent),
+            interrupt: Arc::clone(&self.interrupt),
+            fuel: budget.saturating_sub(spent),
             log: Arc::new(lines.clone()),
         };
         (call, lines)

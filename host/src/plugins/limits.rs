@@ -99,6 +99,15 @@ pub struct PluginLimits {
     /// What the conformance suite asks for and may cost.
     pub conformance: ConformanceLimits,
 
+    /// Whether an upload that fails the suite is rejected. Where it is not, its report tells and jobs may name it: for servers whose
+    /// teams look into what they know to be broken.
+    pub conformance_required: bool,
+    /// Jobs of a team in which a version may crash or break the contract within the window; the last of them quarantines it for
+    /// the team, at least 1.
+    pub quarantine_traps: u32,
+    /// The window, in seconds.
+    pub quarantine_window_s: u64,
+
     /// Log lines kept of one session; later ones are counted and dropped.
     pub log_lines_max: u64,
     /// Length of a log line, in bytes; longer ones are cut.
@@ -150,6 +159,9 @@ impl Default for PluginLimits {
             judge_block_scenarios: 1_024,
             judge_block_lineups: 4_096,
             conformance: ConformanceLimits::default(),
+            conformance_required: true,
+            quarantine_traps: 3,
+            quarantine_window_s: 24 * 3_600,
             log_lines_max: 1_000,
             log_line_bytes_max: 4 * KIB,
         }

@@ -6,11 +6,13 @@
 
 mod cache;
 mod call;
+mod capabilities;
 mod check;
 mod code_shape;
 mod compile;
 mod conformance;
 mod describe;
+pub mod diff;
 mod engine;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -31,6 +33,7 @@ mod v0_1;
 mod wasi;
 
 pub use call::CallContext;
+pub use capabilities::{Capabilities, Tier, capabilities};
 pub use compile::{COMPILE_SUBCOMMAND, compile_child_main};
 pub use conformance::{
     CheckName, CheckReport, CheckVerdict, ConformanceLimits, ConformanceOptions, ConformanceReport, Inputs,

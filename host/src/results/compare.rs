@@ -15,6 +15,8 @@ pub const DIFFERENCES_MAX: usize = 500;
 
 /// What is not the same when a run is repeated: counters and times of a search, and the id under which a model was stored.
 const NOT_OF_THE_RESULT: [&str; 5] = ["/elapsed_ms", "/nodes", "/leaves", "/pruned", "/model/id"];
+/// Where candidates are that ran beside the result.
+const BESIDE: &str = "/shadow/";
 /// Where the costs are.
 const RUN: &str = "/run/";
 /// Where the lineups are, which are compared as sets of drivers and not by their rank.
@@ -185,7 +187,7 @@ fn hash(result: &Value) -> String {
 }
 
 fn is_of_the_result(place: &str) -> bool {
-    !NOT_OF_THE_RESULT.iter().any(|ending| place.ends_with(ending))
+    !place.starts_with(BESIDE) && !NOT_OF_THE_RESULT.iter().any(|ending| place.ends_with(ending))
 }
 
 fn is_of_lineups(place: &str) -> bool {

@@ -9,6 +9,7 @@ mod flat;
 pub mod lineup_file;
 mod portfolio;
 mod run;
+mod shadow;
 mod simulation;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,10 @@ pub use self::{
         DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth, WinningClass, Wins,
     },
     run::{ComponentCost, PluginRecord, RunRecord, StageCost},
+    shadow::{
+        CostComparison, DifferentVerdict, RaceScores, ScoreComparison, ShadowPart, ShadowReport, VerdictComparison,
+        VerdictPair,
+    },
     simulation::{DriverOutlook, SimulationSummary, VetoCount},
 };
 
@@ -32,6 +37,9 @@ pub struct CalibrateResult {
     pub fit: FitSummary,
     /// How well a fit without the hold-out races forecast them; absent where no hold-out was asked for.
     pub forecast: Option<ForecastSummary>,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -45,6 +53,9 @@ pub struct SimulateResult {
     pub model: ModelSummary,
     /// The scenarios.
     pub simulation: SimulationSummary,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -64,6 +75,9 @@ pub struct OptimizeResult {
     pub validation: Option<SimulationSummary>,
     /// The lineups.
     pub portfolio: PortfolioSummary,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -75,6 +89,9 @@ pub struct EvaluateResult {
     pub forecast: ForecastSummary,
     /// How the fits went, oldest first.
     pub fits: Vec<FitSummary>,
+    /// Candidates that ran beside the job's plugins; no part of what the job is for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadow: Vec<ShadowReport>,
     /// What ran.
     pub run: RunRecord,
 }

@@ -3,3 +3,4 @@
 pub mod contest;
 pub mod convergence;
 pub mod forecast;
+pub mod paired;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::{
-    catalog::{self, NewModel, NewPlugin},
+    catalog::{self, NewModel, NewPlugin, UploadState},
     domain::{
         ids::{JobId, ModelId},
         plugin::{PluginDescription, World},
@@ -83,7 +83,14 @@ impl Server {
             judges_scenarios: true,
             judges_lineups: false,
         };
-        let new = NewPlugin { team: team.cloned(), hash: hash.as_str().to_owned(), size_bytes: 4, description };
+        let new = NewPlugin {
+            team: team.cloned(),
+            uploaded_by: None,
+            state: UploadState::Active,
+            hash: hash.as_str().to_owned(),
+            size_bytes: 4,
+            description,
+        };
         catalog::insert_plugin(self.state.db(), &new).await.unwrap();
     }
 }

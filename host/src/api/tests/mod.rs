@@ -6,6 +6,7 @@ mod health;
 mod idempotency;
 mod job_history;
 mod jobs;
+mod registry;
 mod schedules;
 mod schemas;
 mod surface;

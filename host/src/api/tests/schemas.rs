@@ -116,8 +116,7 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     described.get("/v1/races/{id}", &format!("/v1/races/{}", slate["race"].as_str().unwrap())).await;
     described.get("/v1/models/{id}", &format!("/v1/models/{model}")).await;
     described.get("/v1/plugins/{name}/{version}", "/v1/plugins/own/1.0.0").await;
-    let disable = "/v1/plugins/own/1.0.0/disable";
-    described.call("post", "/v1/plugins/{name}/{version}/disable", disable, None, "").await;
+    call_registry(&mut described).await;
     let spec = r#"{"kind": "calibrate"}"#;
     described.call("post", "/v1/jobs/preview", "/v1/jobs/preview", Some("application/json"), spec).await;
     let job = described.call("post", "/v1/jobs", "/v1/jobs", Some("application/json"), spec).await;
@@ -144,6 +143,9 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let elsewhere = [
         "delete /v1/webhooks/{id}",
         "post /v1/plugins",
+        "get /v1/plugins/{name}/{version}/report",
+        "post /v1/plugins/{name}/aliases/{alias}/rollback",
+        "delete /v1/plugins/{name}/aliases/{alias}",
         "get /v1/jobs/{id}/result",
         "get /v1/jobs/{id}/lineups",
         "get /v1/jobs/{id}/events/stream",
@@ -157,6 +159,33 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let unseen: Vec<String> = all.filter(|operation| !described.seen.contains(operation)).collect();
     let unseen: Vec<&String> = unseen.iter().filter(|operation| !elsewhere.contains(&operation.as_str())).collect();
     assert!(unseen.is_empty(), "nobody has called {unseen:?}");
+}
+
+async fn call_registry(described: &mut Described<'_>) {
+    let json = Some("application/json");
+    let (own, version) = ("/v1/plugins/own", "/v1/plugins/{name}/{version}");
+    let alias = "/v1/plugins/{name}/aliases/{alias}";
+    let stable = format!("{own}/aliases/stable");
+    let promoted = r#"{"version": "1.0.0"}"#;
+    described.call("post", &format!("{alias}/promote"), &format!("{stable}/promote"), json, promoted).await;
+    described.call("patch", alias, &stable, json, r#"{"falls_back": true}"#).await;
+    described.get("/v1/plugins/{name}/aliases", &format!("{own}/aliases")).await;
+    described.get(alias, &stable).await;
+    described.get("/v1/plugins/{name}/diff", &format!("{own}/diff?from=1.0.0&to=stable")).await;
+    described.get(&format!("{version}/shadows"), &format!("{own}/1.0.0/shadows")).await;
+    described.get("/v1/plugins/{name}/sharing", &format!("{own}/sharing")).await;
+    let shared = r#"{"visibility": "teams", "teams": ["theirs"]}"#;
+    described.call("put", "/v1/plugins/{name}/sharing", &format!("{own}/sharing"), json, shared).await;
+    let actions = [
+        ("deprecate", json, r#"{"message": "Use another."}"#),
+        ("quarantine", json, r#"{"reason": "It is wrong."}"#),
+        ("release", None, ""),
+        ("disable", None, ""),
+    ];
+    for (action, media_type, body) in actions {
+        let path = format!("{own}/1.0.0/{action}");
+        described.call("post", &format!("{version}/{action}"), &path, media_type, body).await;
+    }
 }
 
 async fn call_webhooks(described: &mut Described<'_>) {

@@ -24,6 +24,7 @@ fn filled(path: &str) -> String {
         .replace("{key}", "some-key")
         .replace("{name}", "some-plugin")
         .replace("{version}", "1.0.0")
+        .replace("{alias}", "stable")
 }
 
 fn is_public(operation: &Value) -> bool {

@@ -11,6 +11,7 @@ macro_rules! behaviours {
                 a_stage_opens_with_the_last_output_of_the_stage_before,
                 older_jobs_are_claimed_first_and_tasks_in_order,
                 a_result_with_a_degraded_component_is_partial,
+                what_ran_beside_a_result_and_failed_leaves_the_job_as_it_is,
                 a_final_output_that_is_no_result_fails_the_job,
                 an_output_past_the_size_limit_fails_the_job_with_the_limit,
             }

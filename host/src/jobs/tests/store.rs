@@ -233,7 +233,7 @@ pub(super) fn done(result: Value) -> Result<TaskOutput, TaskFailure> {
 }
 
 pub(super) fn component(name: &str, status: ComponentStatus) -> Component {
-    Component { name: name.to_owned(), status, reason: None }
+    Component { name: name.to_owned(), status, reason: None, is_beside: false }
 }
 
 pub(super) fn problem(detail: &str) -> Problem {

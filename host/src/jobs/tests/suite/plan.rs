@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     domain::{
         ids::{JobId, TeamId},
-        job::{ComponentStatus, JobState},
+        job::{Component, ComponentStatus, JobState},
     },
     jobs::{
         JobsError, NewJob, TASKS_PER_JOB_MAX, cancel,
@@ -112,6 +112,16 @@ pub(in crate::jobs::tests) async fn a_result_with_a_degraded_component_is_partia
     store.record(&lease, Verdict::Done(json!({ "result": 1, "components": parts }))).await;
     let row = store.job(&job).await;
     assert_eq!((row.state, row.progress, row.components.as_slice()), (JobState::Partial, 1.0, parts.as_slice()));
+}
+
+pub(in crate::jobs::tests) async fn what_ran_beside_a_result_and_failed_leaves_the_job_as_it_is(store: Store) {
+    let job = store.submit(&[1]).await;
+    let beside = Component { is_beside: true, ..component("shadow:rule@2.0.0", ComponentStatus::Failed) };
+    let parts = [component("calibration", ComponentStatus::Ok), beside];
+    let lease = store.claim_lease().await;
+    store.record(&lease, Verdict::Done(json!({ "result": 1, "components": parts }))).await;
+    let row = store.job(&job).await;
+    assert_eq!((row.state, row.components.as_slice()), (JobState::Succeeded, parts.as_slice()));
 }
 
 pub(in crate::jobs::tests) async fn a_final_output_that_is_no_result_fails_the_job(store: Store) {

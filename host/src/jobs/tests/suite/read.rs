@@ -119,11 +119,14 @@ pub(in crate::jobs::tests) async fn a_list_shows_one_team_and_what_the_filter_le
 
 pub(in crate::jobs::tests) async fn a_job_shows_what_was_asked_for_and_keeps_its_plan(store: Store) {
     let mut plan = store.plan(&[1]);
-    plan.spec = json!({ "request": { "seed": 7 }, "races": ["a", "b"] });
+    plan.spec = json!({ "request": { "seed": 7 }, "races": ["a", "b"], "warnings": ["old"] });
     let job = submit::submit(&store.db, plan.clone()).await.unwrap();
     assert_eq!(store.job(&job).await.request, json!({ "seed": 7 }));
     let page = list::list(&store.db, &plan.team, &JobFilter::default(), None, 10).await.unwrap();
-    assert_eq!(page.jobs[0].request, json!({ "seed": 7 }));
+    assert_eq!(
+        (&page.jobs[0].request, page.jobs[0].warnings.as_slice()),
+        (&json!({ "seed": 7 }), &["old".to_owned()][..])
+    );
     assert_eq!(query::plan(&store.db, &job).await.unwrap(), plan.spec);
 }
 
