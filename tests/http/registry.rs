@@ -31,10 +31,10 @@ pub fn after_its_tests(version: &str, what: &str) -> Vec<u8> {
 pub fn as_version(name: &str, version: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../guests/components/{name}.wasm"));
     let mut component = std::fs::read(path).unwrap();
-    let (from, to) = (format!("{name}0.1.0"), format!("{name}{version}"));
-    assert_eq!(from.len(), to.len());
-    let at = component.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
-    component[at..at + to.len()].copy_from_slice(to.as_bytes());
+    // The version stands right behind the name among the component's strings.
+    let named = |window: &[u8]| window.starts_with(name.as_bytes()) && window[name.len()].is_ascii_digit();
+    let at = component.windows(name.len() + version.len()).position(named).unwrap() + name.len();
+    component[at..at + version.len()].copy_from_slice(version.as_bytes());
     component
 }
 

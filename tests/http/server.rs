@@ -200,14 +200,6 @@ impl Server {
         answer(self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}")).call().expect(NO_ANSWER))
     }
 
-    /// Takes an answer in without reading it; gives its status.
-    pub fn take_in(&self, key: &str, path: &str) -> u16 {
-        let request = self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}"));
-        let mut response = request.call().expect(NO_ANSWER);
-        response.body_mut().read_to_vec().expect(NO_ANSWER);
-        response.status().as_u16()
-    }
-
     /// A file in the form that `accept` names: status, media type and bytes.
     pub fn get_file(&self, key: &str, path: &str, accept: &str) -> (u16, String, Vec<u8>) {
         let request = self.agent.get(self.url(path)).header("authorization", format!("Bearer {key}"));
