@@ -45,6 +45,9 @@ pub struct Config {
     pub role: Role,
     /// Longest time that running tasks get to stop after SIGTERM, in seconds.
     pub drain_grace_s: u64,
+    /// File of the secret key that this node signs results with, 32 bytes; made where it is missing. Without it, `signing.key` of the
+    /// data directory.
+    pub signing_key_file: Option<PathBuf>,
     /// Database and artifacts.
     pub db: DbConfig,
     /// Workers.
@@ -73,6 +76,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             role: Role::All,
             drain_grace_s: 60,
+            signing_key_file: None,
             db: DbConfig::default(),
             jobs: JobsConfig::default(),
             schedules: SchedulesConfig::default(),

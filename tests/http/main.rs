@@ -15,6 +15,7 @@ mod oci;
 mod prune;
 mod real_data;
 mod registry;
+mod replay;
 mod results;
 mod schedules;
 mod season;

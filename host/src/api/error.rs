@@ -293,8 +293,8 @@ fn status_of(code: &str) -> StatusCode {
         "not-found" | "no-such-route" => StatusCode::NOT_FOUND,
         "method-not-allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "job-not-finished" | "job-live" | "job-cancelled" | "job-ended" | "duplicate-job" | "cancelled"
-        | "already-exists" | "conflict" | "webhook-disabled" | "too-many-webhooks" | "too-many-secrets"
-        | "too-many-aliases" => StatusCode::CONFLICT,
+        | "unsigned-result" | "no-record" | "original-gone" | "already-exists" | "conflict" | "webhook-disabled"
+        | "too-many-webhooks" | "too-many-secrets" | "too-many-aliases" => StatusCode::CONFLICT,
         "body-too-large" | "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "over-quota" => StatusCode::TOO_MANY_REQUESTS,
         "unsupported-media-type" => StatusCode::UNSUPPORTED_MEDIA_TYPE,

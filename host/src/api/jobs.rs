@@ -160,7 +160,7 @@ async fn rerun(
 }
 
 /// A plan that was made before a plugin of it was quarantined must not bring it back.
-async fn refuse_quarantined(state: &ApiState, principal: &Principal, plan: &Value) -> Result<(), ApiError> {
+pub(super) async fn refuse_quarantined(state: &ApiState, principal: &Principal, plan: &Value) -> Result<(), ApiError> {
     let mut pinned = Vec::new();
     collect_plugins(plan, &mut pinned);
     match plugins::quarantine_among(state.db(), &principal.team, &pinned).await? {

@@ -23,6 +23,7 @@ mod job_labels;
 mod job_lineups;
 mod job_list;
 mod job_plan;
+mod job_record;
 mod job_removal;
 mod job_requests;
 mod job_views;
@@ -130,6 +131,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(job_attempts::routes())
         .merge(job_compare::routes())
         .merge(job_lineups::routes())
+        .merge(job_record::routes())
         .merge(job_events::routes())
         .merge(event_stream::routes())
         .merge(schedules::routes())

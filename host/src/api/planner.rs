@@ -4,7 +4,11 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use crate::{
-    domain::{ids::TeamId, problem::Problem, spec::JobSpec},
+    domain::{
+        ids::{JobId, TeamId},
+        problem::Problem,
+        spec::JobSpec,
+    },
     jobs::NewStage,
 };
 
@@ -21,6 +25,9 @@ pub struct PlannedJob {
 pub trait Planner: Send + Sync + 'static {
     /// Checks `spec` against the catalog, the plugins and the limits, and splits it into stages.
     fn plan<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<PlannedJob, Problem>>;
+
+    /// Makes the plan of a job that has a result into that of its replay.
+    fn replay(&self, job: &JobId, plan: &Value, result: &Value) -> Result<Value, Problem>;
 
     /// Checks `spec` like [`Planner::plan`], and adds whether it is feasible, the veto rate of a small sample and an estimate of cost.
     fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>>;

@@ -1,7 +1,7 @@
 //! Joins the rooms to one running server: database, artifacts, plugins, pipeline, workers, HTTP. Nothing is decided here.
 
 mod builtins;
-mod code_key;
+mod key_file;
 mod planner;
 mod retention;
 mod scheduler;
@@ -22,6 +22,7 @@ pub use self::retention::{Depth, Pruned, Pruner};
 use self::{planner::PipelinePlanner, scheduler::Scheduler};
 use crate::{
     api::{self, ApiParts, ApiState, Surface},
+    auth::signing::{self, Signer},
     catalog::ContestBook,
     config::{Config, Role},
     db::{Db, artifacts::ArtifactStore},
@@ -63,6 +64,10 @@ pub async fn start(config: Config) -> Result<Running> {
     let artifacts = ArtifactStore::open(&config.db, db.clone()).context("cannot open the artifact store")?;
     let plugins = open_plugins(&config)?;
     builtins::enter(&db, &artifacts, &plugins).await?;
+    let signer = open_signer(&config)?;
+    if config.role != Role::Api {
+        signing::publish(&db, signer.public()).await.context("cannot make the signing key known")?;
+    }
     let contests = Arc::new(ContestBook::with_files(config.catalog.contests_dir.as_deref())?);
     let pipeline = Pipeline::new(
         db.clone(),
@@ -71,6 +76,7 @@ pub async fn start(config: Config) -> Result<Running> {
         Arc::clone(&contests),
         config.catalog.clone(),
         config.pipeline.clone(),
+        signer,
     );
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
@@ -171,11 +177,17 @@ async fn drain_sender(sender: Option<SenderHandle>, grace: Duration) {
     }
 }
 
+/// The key that this node signs results with.
+fn open_signer(config: &Config) -> Result<Signer> {
+    let path = config.signing_key_file.clone().unwrap_or_else(|| config.db.data_dir.join("signing.key"));
+    Signer::from_seed(&key_file::read_or_create(&path)?).context("the signing key is no key")
+}
+
 fn open_plugins(config: &Config) -> Result<PluginRuntime> {
     let data_dir = &config.db.data_dir;
     let plugins = PluginsConfig {
         cache_dir: data_dir.join("compiled"),
-        mac_key: code_key::read_or_create(&data_dir.join("compiled.key"))?,
+        mac_key: key_file::read_or_create(&data_dir.join("compiled.key"))?,
         compiler: std::env::current_exe().context("cannot find this program's own file, which compiles plugins")?,
         limits: config.plugins.clone(),
     };

@@ -5,7 +5,11 @@ use serde_json::Value;
 
 use crate::{
     api::{PlannedJob, Planner},
-    domain::{ids::TeamId, problem::Problem, spec::JobSpec},
+    domain::{
+        ids::{JobId, TeamId},
+        problem::Problem,
+        spec::JobSpec,
+    },
     pipeline::Pipeline,
 };
 
@@ -19,6 +23,10 @@ impl Planner for PipelinePlanner {
             Ok(PlannedJob { spec: plan.spec, stages: plan.stages })
         };
         planned.boxed()
+    }
+
+    fn replay(&self, job: &JobId, plan: &Value, result: &Value) -> Result<Value, Problem> {
+        self.0.replay(job, plan, result)
     }
 
     fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>> {

@@ -5,6 +5,7 @@ pub mod idempotency;
 mod keys;
 mod scope;
 mod secret;
+pub mod signing;
 mod team_limits;
 mod teams;
 

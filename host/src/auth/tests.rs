@@ -129,3 +129,21 @@ async fn a_teams_limits_are_the_defaults_until_they_are_set_and_again_when_they_
         assert_eq!(text.parse().ok(), limit, "{text}");
     }
 }
+
+#[tokio::test]
+async fn signing_keys_are_listed_newest_first_once_each_and_no_more_than_the_limit() {
+    use super::signing::{LISTED_KEYS_MAX, PublicKey, publish, signing_keys};
+    let (_directory, db) = open_temporary().await;
+    let key = |number: u32| {
+        let bytes: Vec<u8> = number.to_le_bytes().repeat(8);
+        PublicKey::from_base64(&base64::Engine::encode(&base64::prelude::BASE64_STANDARD, bytes)).unwrap()
+    };
+    for number in 0..=LISTED_KEYS_MAX {
+        publish(&db, &key(number)).await.unwrap();
+        publish(&db, &key(number)).await.unwrap();
+        let listed = signing_keys(&db).await.unwrap();
+        assert_eq!(listed.len() as u32, (number + 1).min(LISTED_KEYS_MAX));
+        assert!(listed.contains(&key(number)));
+    }
+    assert!(!signing_keys(&db).await.unwrap().contains(&key(0)));
+}

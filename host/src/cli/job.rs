@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     job_compare::{self, CompareArgs},
     job_list::{self, ListArgs},
+    job_verify::{self, VerifyArgs},
     remote::RemoteArgs,
     watch::{self, JobView},
 };
@@ -29,6 +30,8 @@ pub enum JobCommand {
     Result(JobArgs),
     /// Show how two jobs that have ended differ.
     Compare(CompareArgs),
+    /// Check the signature of a job's result, and repeat the job to see that everything comes out the same.
+    Verify(VerifyArgs),
 }
 
 /// A specification to submit.
@@ -65,6 +68,7 @@ impl JobCommand {
             Self::Result(args) => result(args),
             Self::List(args) => job_list::list(args),
             Self::Compare(args) => job_compare::compare(args),
+            Self::Verify(args) => job_verify::verify(args),
         }
     }
 }

@@ -7,6 +7,7 @@ mod import;
 mod job;
 mod job_compare;
 mod job_list;
+mod job_verify;
 mod key;
 mod plugin;
 mod plugin_bench;

@@ -48,6 +48,9 @@ pub(super) enum Completion {
 pub(super) struct FinalOutput {
     pub(super) result: Value,
     pub(super) components: Vec<Component>,
+    /// What the runner signed the result with, as it is to be kept.
+    #[serde(default)]
+    pub(super) signature: Option<Value>,
 }
 
 /// How a task's job stood when its outcome came.

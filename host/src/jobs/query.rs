@@ -186,6 +186,29 @@ pub async fn plan(db: &Db, job: &JobId) -> Result<Value, JobsError> {
     read_json(&row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?, "spec", "jobs.spec")
 }
 
+const SIGNED: &str = "SELECT result, signature FROM jobs WHERE id = $1";
+
+/// A result as the bytes that were signed, and their signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedResult {
+    /// The result's JSON as it is stored.
+    pub result: String,
+    /// What the runner signed it with; `None` where an earlier version left it unsigned.
+    pub signature: Option<String>,
+}
+
+/// A job's result as it was signed; `None` where it has none.
+///
+/// # Errors
+/// [`JobsError::UnknownJob`], or [`JobsError::Db`].
+pub async fn signed_result(db: &Db, job: &JobId) -> Result<Option<SignedResult>, JobsError> {
+    let row = sqlx::query(SIGNED).bind(job.as_str()).fetch_optional(db.read()).await?;
+    let row = row.ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
+    let result: Option<String> = row.try_get("result")?;
+    let signature = row.try_get("signature")?;
+    Ok(result.map(|result| SignedResult { result, signature }))
+}
+
 const RESULT: &str = "SELECT state, result, components, problem FROM jobs WHERE id = $1";
 
 /// A job's result, or why there is none yet or ever.

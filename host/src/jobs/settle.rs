@@ -50,7 +50,7 @@ impl Ending<'_> {
 const FINISH_JOBS: &str = "
     UPDATE jobs
     SET state = item.value ->> 'state', finished_us = (SELECT now_us FROM clock), result = item.value ->> 'result',
-        components = item.value ->> 'components', progress = 1.0
+        components = item.value ->> 'components', signature = item.value ->> 'signature', progress = 1.0
     FROM json_each($1) AS item WHERE jobs.id = item.value ->> 'job' AND jobs.finished_us IS NULL";
 
 /// Ends jobs whose final stage has left a result; nothing else of them is open any more.
@@ -67,6 +67,7 @@ pub(super) async fn finish(tx: &mut WriteTx, finished: &[(JobId, FinalOutput)]) 
             "state": state_by(&output.components),
             "result": output.result.to_string(),
             "components": json!(output.components).to_string(),
+            "signature": output.signature.as_ref().map(Value::to_string),
         })
     });
     let items = Value::Array(items.collect()).to_string();

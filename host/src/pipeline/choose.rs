@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::{
     classes::ScenarioClasses,
     contest_view::{search_space, slate_view},
+    digest::Made,
     hindsight::{Scored, scenarios, scores, stability, tell_wins, validate},
     judges::{LineupJudges, open_judges},
     keeper::Keeper,
@@ -34,6 +37,7 @@ use crate::{
     plugins::SlateView,
     results::{
         ComponentCost, DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth,
+        compare,
     },
 };
 
@@ -95,7 +99,8 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
     let native = Usage { cpu_ms: task.wall_ms(), calls: 1, ..Usage::default() };
     costs.push(cost(OPTIMIZER, native));
     let shown = shadow::store_shown(task, &shown)?;
-    Ok(Done { work: ChoiceDone { portfolio: summary, shown }, wall_ms: task.wall_ms(), costs, left_out })
+    let made = vec![Made::new(OPTIMIZER, compare::hash(&json!(summary)))];
+    Ok(Done { work: ChoiceDone { portfolio: summary, shown }, wall_ms: task.wall_ms(), costs, left_out, made })
 }
 
 const fn shown_tail(objective: Objective) -> f64 {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     chain_state::{ChainCost, ChainPlace, ChainState, doubles_to_bytes},
+    digest::Made,
     outputs::{ChainDone, Done, cost},
     pinned::{FitPlan, PinnedPlugin},
     task::{GuestLines, Task},
@@ -159,7 +160,8 @@ impl<'a> ChainRun<'a> {
             divergences: progress.divergences,
             gradients: progress.gradients,
         };
-        Ok(Done::new(work, total.wall_ms, vec![cost(self.label, total.usage)]))
+        let made = vec![Made::new(self.label, work.draws.clone())];
+        Ok(Done::new(work, total.wall_ms, vec![cost(self.label, total.usage)]).made(made))
     }
 }
 

@@ -1,11 +1,16 @@
 //! Forecasts a race that has been run from a fit that has not seen it, and scores the forecast.
 
 use super::{
+    digest::{Digest, Made},
     outputs::{Done, ForecastDone, Simulated, cost},
+    pinned::fingerprint,
     posterior::fitted_posterior,
     task::Task,
 };
 use crate::{catalog::race_setup, domain::problem::Problem, jobs::TaskFailure, score::forecast::score_race};
+
+/// The forecasts, as a component of the result.
+pub const FORECAST: &str = "forecast";
 
 /// Runs forecast `index` of the job. No constraint takes part: it is the model that is judged.
 ///
@@ -25,8 +30,11 @@ pub fn run_forecast(task: &Task<'_>, index: usize) -> Result<Done<Simulated>, Ta
     let mut generator = loaded.open_generator(&call, &posterior, &setup, &plugin.params, plan.seed)?;
     let block = generator.generate(0, plan.scenarios)?;
     lines.flush(task.context);
+    let mut drawn = Digest::default();
+    drawn.scenarios(&block);
     let report = score_race(&block.finish, block.scenarios, &actual, plan.seed)
         .map_err(|error| Problem::internal(format!("A forecast cannot be scored: {error}.")))?;
+    let made = vec![drawn.made_by(&plugin.label), Made::new(FORECAST, fingerprint(&report))];
     let work = Simulated::Forecast(ForecastDone { race: plan.race.key.clone(), report });
-    Ok(Done::new(work, task.wall_ms(), vec![cost(&plugin.label, generator.usage())]))
+    Ok(Done::new(work, task.wall_ms(), vec![cost(&plugin.label, generator.usage())]).made(made))
 }

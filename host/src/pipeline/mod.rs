@@ -10,6 +10,7 @@ mod choose;
 mod classes;
 mod columns;
 mod contest_view;
+mod digest;
 mod fit;
 mod forecast;
 mod hindsight;
@@ -26,6 +27,7 @@ mod pinning;
 mod plan;
 mod posterior;
 mod preview;
+mod record;
 mod report;
 mod roster;
 mod shadow;
@@ -38,6 +40,7 @@ mod veto;
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use self::limits::PipelineConfig;
@@ -46,12 +49,18 @@ use self::{
     task::Task,
 };
 use crate::{
+    auth::signing::Signer,
     catalog::{CatalogLimits, ContestBook},
     db::{
         Db, Errands,
         artifacts::{ArtifactHash, ArtifactStore, InvalidHash},
     },
-    domain::{contest::Contest, ids::TeamId, problem::Problem, spec::JobSpec},
+    domain::{
+        contest::Contest,
+        ids::{JobId, TeamId},
+        problem::Problem,
+        spec::JobSpec,
+    },
     jobs::{ClaimedTask, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner},
     plugins::{LoadedPlugin, PluginRuntime},
 };
@@ -65,6 +74,8 @@ pub struct Pipeline {
     contests: Arc<ContestBook>,
     catalog: Arc<CatalogLimits>,
     config: Arc<PipelineConfig>,
+    /// Signs results.
+    signer: Arc<Signer>,
     /// For the blocking threads that run tasks, whose storage calls are asynchronous.
     errands: Errands,
 }
@@ -88,6 +99,7 @@ impl Pipeline {
         contests: Arc<ContestBook>,
         catalog: CatalogLimits,
         config: PipelineConfig,
+        signer: Signer,
     ) -> Self {
         Self {
             db,
@@ -96,6 +108,7 @@ impl Pipeline {
             contests,
             catalog: Arc::new(catalog),
             config: Arc::new(config),
+            signer: Arc::new(signer),
             errands: Errands::here(),
         }
     }
@@ -110,6 +123,18 @@ impl Pipeline {
         let spec = serde_json::to_value(&pinned)
             .map_err(|error| Problem::internal(format!("The plan could not be written: {error}.")))?;
         Ok(Plan { spec, stages })
+    }
+
+    /// Makes the plan of a job that has a result into that of its replay.
+    ///
+    /// # Errors
+    /// `no-record` where its result does not say what its components made, `foreign-plan` where another version planned it.
+    pub fn replay(&self, job: &JobId, plan: &Value, result: &Value) -> Result<Value, Problem> {
+        record::record_of(result).ok_or_else(|| record::no_record(job))?;
+        let mut pinned = read_plan::<PinnedSpec>(plan)?;
+        pinned.replays = Some(job.clone());
+        serde_json::to_value(&pinned)
+            .map_err(|error| Problem::internal(format!("The plan could not be written: {error}.")))
     }
 
     /// Says what a job would do and cost, without making one.
@@ -180,13 +205,17 @@ fn run_task(task: &Task<'_>, input: TaskInput) -> Result<TaskOutput, TaskFailure
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, TaskFailure> {
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, TaskFailure> {
+    Ok(read_plan(value)?)
+}
+
+fn read_plan<T: DeserializeOwned>(value: &Value) -> Result<T, Problem> {
     T::deserialize(value).map_err(|error| {
-        TaskFailure::fatal(Problem::new(
+        Problem::new(
             "foreign-plan",
             "The job was planned by another version",
             format!("Its plan cannot be read: {error}."),
             "Submit the job again.",
-        ))
+        )
     })
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{tally::EntryTally, veto::VetoCounts};
+use super::{digest::Made, tally::EntryTally, veto::VetoCounts};
 use crate::{
     domain::{model::Parameter, plugin::Usage, problem::Problem},
     jobs::{TaskFailure, TaskOutput},
@@ -31,12 +31,21 @@ pub struct Done<T> {
     pub costs: Vec<ComponentCost>,
     /// Constraints that were left out.
     pub left_out: Vec<LeftOut>,
+    /// What each component made, in the order of the work.
+    #[serde(default)]
+    pub made: Vec<Made>,
 }
 
 impl<T> Done<T> {
     /// Work that no constraint was left out of.
     pub fn new(work: T, wall_ms: f64, costs: Vec<ComponentCost>) -> Self {
-        Self { work, wall_ms, costs, left_out: Vec::new() }
+        Self { work, wall_ms, costs, left_out: Vec::new(), made: Vec::new() }
+    }
+
+    /// The same, made by these components.
+    #[must_use]
+    pub fn made(self, made: Vec<Made>) -> Self {
+        Self { made, ..self }
     }
 }
 

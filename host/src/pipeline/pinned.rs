@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    ids::{ModelId, PluginId, RaceId, SlateId},
+    ids::{JobId, ModelId, PluginId, RaceId, SlateId},
     plugin::{VetoReason, World},
     problem::Problem,
     spec::{JobSpec, OnFailure},
@@ -150,6 +150,9 @@ pub struct PinnedSpec {
     /// What the client had better know, though the job runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The job that this one repeats, to be held against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replays: Option<JobId>,
 }
 
 impl PinnedSpec {

@@ -117,6 +117,7 @@ impl JobPlanner<'_> {
             forecasts,
             simulations: Vec::new(),
             warnings: Vec::new(),
+            replays: None,
         })
     }
 
@@ -205,6 +206,7 @@ impl JobPlanner<'_> {
             forecasts,
             simulations: Vec::new(),
             warnings: Vec::new(),
+            replays: None,
         })
     }
 
@@ -232,6 +234,7 @@ impl JobPlanner<'_> {
             forecasts: Vec::new(),
             simulations: Vec::new(),
             warnings: Vec::new(),
+            replays: None,
         })
     }
 

@@ -3,6 +3,7 @@
 use super::{
     chain_state::doubles_from_bytes,
     columns::{decode_posterior, encode_posterior, scalar_names},
+    digest::Made,
     limits::PipelineConfig,
     outputs::{ChainDone, Done, PosteriorDone},
     pinned::{FitPlan, ModelSource, PinnedPlugin},
@@ -15,6 +16,9 @@ use crate::{
     results::{FitSummary, ParameterSummary},
     score::convergence::{Convergence, diagnose},
 };
+
+/// The fits, as a component of the result.
+pub const CALIBRATION: &str = "calibration";
 
 /// Joins the chains of fit `fit`.
 ///
@@ -35,7 +39,8 @@ pub fn assemble(task: &Task<'_>, fit: usize) -> Result<Done<PosteriorDone>, Task
     if fit == 0 {
         store_model(task, plugin, &work)?;
     }
-    Ok(Done::new(work, task.wall_ms(), Vec::new()))
+    let made = vec![Made::new(CALIBRATION, work.artifact.clone())];
+    Ok(Done::new(work, task.wall_ms(), Vec::new()).made(made))
 }
 
 /// The posterior that the job simulates from: its own first fit, or a model of the catalog.

@@ -1,12 +1,15 @@
 //! Puts a job's result together from the outputs of its stages, and says of each component how it went.
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     choose::OPTIMIZER,
+    forecast::FORECAST,
     outputs::{self, BlockDone, ChainDone, ChoiceDone, Done, ForecastDone, LeftOut, PosteriorDone, Simulated},
-    pinned::{ModelSource, PinnedSpec, Purpose, fingerprint},
+    pinned::{ModelSource, Purpose},
+    posterior::CALIBRATION,
+    record::{self, Account, REPLAY, replay_reason, signed},
     shadow_report::{self, Promoted},
     simulate::component_name,
     stages::{FIT, OPTIMIZE, POSTERIOR, SIMULATE},
@@ -24,14 +27,11 @@ use crate::{
     jobs::{TaskFailure, TaskOutput},
     optimize::{PortfolioEnd, TailValidation},
     results::{
-        CalibrateResult, ComponentCost, EvaluateResult, FitSummary, ForecastSummary, ModelSummary, OptimizeResult,
-        PluginRecord, RaceForecast, RunRecord, ShadowReport, SimulateResult, SimulationSummary, StageCost, VetoCount,
+        CalibrateResult, EvaluateResult, FitSummary, ForecastSummary, ModelSummary, OptimizeResult, OutputRecord,
+        RaceForecast, ShadowReport, SimulateResult, SimulationSummary, StageCost, VetoCount,
     },
     score::forecast::summarize,
 };
-
-/// Version of the plugin contract that the run record names.
-const CONTRACT: &str = "paddock:plugin@0.1.0";
 
 /// Makes the result.
 ///
@@ -39,6 +39,9 @@ const CONTRACT: &str = "paddock:plugin@0.1.0";
 /// Where an earlier output cannot be read.
 pub fn report(task: &Task<'_>) -> Result<TaskOutput, TaskFailure> {
     let report = Report::gather(task)?;
+    let run = record::record(task, &report.account);
+    let replay = record::replayed(task, &run)?;
+    let replay_part = replay.as_ref().map(|replay| component(REPLAY, replay_reason(replay)));
     let shadow = report.shadows()?;
     let beside = shadow_report::components(&shadow);
     let result = match &task.spec.request {
@@ -47,14 +50,16 @@ pub fn report(task: &Task<'_>) -> Result<TaskOutput, TaskFailure> {
             fit: report.first_fit()?,
             forecast: report.forecast_summary(),
             shadow,
-            run: report.run(),
+            replay,
+            run,
         }),
         JobSpec::Simulate(_) => to_json(&SimulateResult {
             race: task.spec.simulation(0)?.race.key.clone(),
             model: report.model()?,
             simulation: report.simulation_for(Purpose::Choice)?.ok_or_else(|| missing("simulation"))?,
             shadow,
-            run: report.run(),
+            replay,
+            run,
         }),
         JobSpec::Optimize(_) => to_json(&OptimizeResult {
             model: report.model()?,
@@ -64,17 +69,19 @@ pub fn report(task: &Task<'_>) -> Result<TaskOutput, TaskFailure> {
             validation: report.simulation_for(Purpose::Validation)?,
             portfolio: report.choice.as_ref().ok_or_else(|| missing("portfolio"))?.work.portfolio.clone(),
             shadow,
-            run: report.run(),
+            replay,
+            run,
         }),
         JobSpec::Evaluate(_) => to_json(&EvaluateResult {
             forecast: report.forecast_summary().ok_or_else(|| missing("forecast"))?,
             fits: report.posteriors.iter().map(|done| done.work.fit.clone()).collect(),
             shadow,
-            run: report.run(),
+            replay,
+            run,
         }),
     };
-    let components: Vec<_> = report.components().into_iter().chain(beside).collect();
-    Ok(TaskOutput { value: json!({ "result": result?, "components": components }) })
+    let components: Vec<_> = report.components().into_iter().chain(replay_part).chain(beside).collect();
+    Ok(signed(task, result?, &components))
 }
 
 fn to_json(result: &impl Serialize) -> Result<Value, TaskFailure> {
@@ -95,8 +102,7 @@ struct Report<'a> {
     forecasts: Vec<ForecastDone>,
     forecast_usage: Usage,
     choice: Option<Done<ChoiceDone>>,
-    stages: Vec<StageCost>,
-    costs: Vec<ComponentCost>,
+    account: Account,
     left_out: Vec<LeftOut>,
 }
 
@@ -110,8 +116,7 @@ impl<'a> Report<'a> {
             forecasts: Vec::new(),
             forecast_usage: Usage::default(),
             choice: None,
-            stages: Vec::new(),
-            costs: Vec::new(),
+            account: Account::default(),
             left_out: Vec::new(),
         };
         let spec = task.spec;
@@ -139,14 +144,21 @@ impl<'a> Report<'a> {
         }
         let outputs = outputs::read::<T>(self.task.context.outputs(name)?)?;
         let busy_ms = outputs.iter().map(|done| done.wall_ms).sum();
-        self.stages.push(StageCost { name: name.to_owned(), tasks: outputs.len(), busy_ms });
-        for done in &outputs {
+        let account = &mut self.account;
+        account.stages.push(StageCost { name: name.to_owned(), tasks: outputs.len(), busy_ms });
+        for (task, done) in outputs.iter().enumerate() {
             for cost in &done.costs {
-                match self.costs.iter_mut().find(|known| known.plugin == cost.plugin) {
+                match account.costs.iter_mut().find(|known| known.plugin == cost.plugin) {
                     Some(known) => known.usage.add(&cost.usage),
-                    None => self.costs.push(cost.clone()),
+                    None => account.costs.push(cost.clone()),
                 }
             }
+            account.outputs.extend(done.made.iter().map(|made| OutputRecord {
+                stage: name.to_owned(),
+                task,
+                component: made.component.clone(),
+                hash: made.hash.clone(),
+            }));
             for left_out in &done.left_out {
                 if !self.left_out.iter().any(|known| known.plugin == left_out.plugin) {
                     self.left_out.push(left_out.clone());
@@ -241,28 +253,6 @@ impl<'a> Report<'a> {
         shadow_report::compare(self.task, &promoted)
     }
 
-    fn run(&self) -> RunRecord {
-        let spec = self.task.spec;
-        RunRecord {
-            paddock: env!("CARGO_PKG_VERSION").to_owned(),
-            contract: CONTRACT.to_owned(),
-            architecture: std::env::consts::ARCH.to_owned(),
-            inputs: inputs_hash(spec),
-            seed: seed_of(&spec.request),
-            plugins: spec
-                .plugins()
-                .map(|plugin| PluginRecord {
-                    plugin: plugin.label.clone(),
-                    hash: plugin.hash.clone(),
-                    world: plugin.world,
-                    params: plugin.params.clone(),
-                })
-                .collect(),
-            stages: self.stages.clone(),
-            components: self.costs.clone(),
-        }
-    }
-
     fn components(&self) -> Vec<Component> {
         let spec = self.task.spec;
         let mut components = Vec::new();
@@ -273,7 +263,7 @@ impl<'a> Report<'a> {
         simulated.dedup();
         components.extend(simulated.into_iter().map(|name| component(name, None)));
         if !self.forecasts.is_empty() {
-            components.push(component("forecast", None));
+            components.push(component(FORECAST, None));
         }
         for constraint in spec.constraints.iter().chain(&spec.lineup_constraints) {
             let left_out = self.left_out.iter().find(|left_out| left_out.plugin == constraint.label);
@@ -291,7 +281,7 @@ impl<'a> Report<'a> {
 
     fn calibration(&self) -> Component {
         let warnings: Vec<_> = self.posteriors.iter().flat_map(|done| done.work.fit.warnings.iter().cloned()).collect();
-        component("calibration", (!warnings.is_empty()).then(|| warnings.join("; ")))
+        component(CALIBRATION, (!warnings.is_empty()).then(|| warnings.join("; ")))
     }
 }
 
@@ -318,22 +308,4 @@ fn incomplete(end: &PortfolioEnd) -> Option<String> {
 fn component(name: &str, reason: Option<String>) -> Component {
     let status = if reason.is_some() { ComponentStatus::Degraded } else { ComponentStatus::Ok };
     Component { name: name.to_owned(), status, reason, is_beside: false }
-}
-
-/// One hash over all races and the slate, in the order of their use.
-fn inputs_hash(spec: &PinnedSpec) -> String {
-    let simulated = spec.simulations.iter().map(|plan| &plan.race);
-    let forecast = spec.forecasts.iter().map(|plan| &plan.race);
-    let races: Vec<&str> =
-        spec.history.iter().chain(simulated).chain(forecast).map(|race| race.hash.as_str()).collect();
-    fingerprint(&(races, spec.slate.as_ref().map(|slate| slate.hash.as_str())))
-}
-
-fn seed_of(request: &JobSpec) -> u64 {
-    match request {
-        JobSpec::Calibrate(spec) => spec.seed,
-        JobSpec::Simulate(spec) => spec.scenarios.seed,
-        JobSpec::Optimize(spec) => spec.scenarios.seed,
-        JobSpec::Evaluate(spec) => spec.seed,
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     columns::encode_scenarios,
+    digest::{Digest, Made},
     misbehaviour,
     outputs::{BlockDone, Done, LeftOut, Simulated, cost},
     pinned::{PinnedPlugin, SimulationPlan},
@@ -56,6 +57,8 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
             block: ScenarioBlock::empty(race.entries.len()),
             drawn: 0,
             vetoes: VetoCounts::default(),
+            drawn_digest: Digest::default(),
+            made: Vec::new(),
         };
         let outcome = fill.run(&constraints, &setup, &mut costs);
         costs.push(cost(&plugin.label, fill.generator.usage()));
@@ -68,6 +71,8 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
         }
     };
     let artifact = task.context.put_artifact(encode_scenarios(&filled.block)?)?.to_string();
+    let mut made = filled.made;
+    made.push(Made::new(component_name(plan), artifact.clone()));
     let work = Simulated::Block(BlockDone {
         simulation,
         artifact,
@@ -76,7 +81,7 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
         vetoes: filled.vetoes,
         tally: tally(&filled.block),
     });
-    Ok(Done { work, wall_ms: task.wall_ms(), costs, left_out })
+    Ok(Done { work, wall_ms: task.wall_ms(), costs, left_out, made })
 }
 
 /// What a failed constraint's policy makes of its failure.
@@ -110,6 +115,7 @@ struct Judge {
     label: String,
     reasons: Vec<VetoReason>,
     lines: GuestLines,
+    verdicts: Digest,
 }
 
 /// A block that is being filled.
@@ -123,6 +129,10 @@ struct Fill<'a> {
     block: ScenarioBlock,
     drawn: u64,
     vetoes: VetoCounts,
+    /// All scenarios that were drawn, those of the surplus included.
+    drawn_digest: Digest,
+    /// What the plugins made, once the block is full.
+    made: Vec<Made>,
 }
 
 impl Fill<'_> {
@@ -148,6 +158,8 @@ impl Fill<'_> {
             outcome = self.batch(&mut judges);
         }
         costs.extend(judges.iter().map(|judge| cost(&judge.label, judge.session.usage())));
+        self.made.push(std::mem::take(&mut self.drawn_digest).made_by(&self.task.spec.generator.label));
+        self.made.extend(judges.into_iter().map(|judge| judge.verdicts.made_by(&judge.label)));
         outcome
     }
 
@@ -156,7 +168,7 @@ impl Fill<'_> {
         let (call, lines) = self.task.call(constraint, 0);
         let session = loaded.open_scenario_judge(&call, setup, &constraint.params).map_err(OpenFailure::Plugin)?;
         let reasons = loaded.description().veto_reasons.clone();
-        Ok(Judge { session, label: constraint.label.clone(), reasons, lines })
+        Ok(Judge { session, label: constraint.label.clone(), reasons, lines, verdicts: Digest::default() })
     }
 
     fn missing(&self) -> u32 {
@@ -168,11 +180,14 @@ impl Fill<'_> {
     fn batch(&mut self, judges: &mut [Judge]) -> Result<(), FillFailure> {
         let candidates = self.generator.generate(self.first + self.drawn, self.batch_size())?;
         self.lines.flush(self.task.context);
+        self.drawn_digest.scenarios(&candidates);
         let mut first = vec![(0_u16, 0_u8); candidates.scenarios];
         for (index, judge) in judges.iter_mut().enumerate() {
             let verdicts = judge.session.judge(&candidates);
             judge.lines.flush(self.task.context);
-            merge_verdicts(&mut first, index, &verdicts.map_err(|failure| FillFailure::Constraint(index, failure))?);
+            let verdicts = verdicts.map_err(|failure| FillFailure::Constraint(index, failure))?;
+            judge.verdicts.bytes(&verdicts);
+            merge_verdicts(&mut first, index, &verdicts);
         }
         for (row, &(constraint, verdict)) in first.iter().enumerate() {
             if self.missing() == 0 {

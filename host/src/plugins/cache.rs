@@ -39,6 +39,11 @@ impl CodeCache {
         Ok(Self { directory, mac_key, engine_key: engine_key(engine), bytes_max, written: AtomicU64::new(0) })
     }
 
+    /// What compiled code depends on beside the component, 16 hexadecimal digits.
+    pub fn engine_key(&self) -> &str {
+        &self.engine_key
+    }
+
     /// The code of the component with this hash, if it is here and whole.
     pub fn load(&self, engine: &Engine, hash: &str) -> Option<Component> {
         let path = self.path(hash);

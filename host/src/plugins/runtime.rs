@@ -190,6 +190,12 @@ impl PluginRuntime {
         shared.cache.check().map_err(cache_error)
     }
 
+    /// What the code of plugins was compiled for: differs with the engine's version and settings, and the CPU's features.
+    #[must_use]
+    pub fn engine_key(&self) -> &str {
+        self.shared.cache.engine_key()
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &PluginLimits {

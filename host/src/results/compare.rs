@@ -15,8 +15,8 @@ pub const DIFFERENCES_MAX: usize = 500;
 
 /// What is not the same when a run is repeated: counters and times of a search, and the id under which a model was stored.
 const NOT_OF_THE_RESULT: [&str; 5] = ["/elapsed_ms", "/nodes", "/leaves", "/pruned", "/model/id"];
-/// Where candidates are that ran beside the result.
-const BESIDE: &str = "/shadow/";
+/// What stands beside the result: candidates that ran with it, and what it was held against.
+const BESIDE: [&str; 2] = ["/shadow/", "/replay/"];
 /// Where the costs are.
 const RUN: &str = "/run/";
 /// Where the lineups are, which are compared as sets of drivers and not by their rank.
@@ -175,8 +175,10 @@ fn listed<T>(mut items: Vec<T>) -> Listed<T> {
     Listed { items, left_out }
 }
 
-/// SHA-256 over the pointers and values of what makes a result.
-fn hash(result: &Value) -> String {
+/// SHA-256 over the pointers and values of what makes a result, or a part of one: what is not the same when a run is repeated is
+/// left out.
+#[must_use]
+pub fn hash(result: &Value) -> String {
     let mut digest = Sha256::new();
     for (place, value) in flat::by_number(result) {
         if !place.starts_with(RUN) && is_of_the_result(&place) {
@@ -187,7 +189,8 @@ fn hash(result: &Value) -> String {
 }
 
 fn is_of_the_result(place: &str) -> bool {
-    !place.starts_with(BESIDE) && !NOT_OF_THE_RESULT.iter().any(|ending| place.ends_with(ending))
+    !BESIDE.iter().any(|start| place.starts_with(start))
+        && !NOT_OF_THE_RESULT.iter().any(|ending| place.ends_with(ending))
 }
 
 fn is_of_lineups(place: &str) -> bool {

@@ -8,6 +8,7 @@ mod fit;
 mod flat;
 pub mod lineup_file;
 mod portfolio;
+mod replay;
 mod run;
 mod shadow;
 mod simulation;
@@ -20,7 +21,8 @@ pub use self::{
     portfolio::{
         DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth, WinningClass, Wins,
     },
-    run::{ComponentCost, PluginRecord, RunRecord, StageCost},
+    replay::{EnvironmentDifference, OutputDifference, ReplayReport},
+    run::{ComponentCost, OutputRecord, PluginRecord, RESULT_MEDIA_TYPE, RunRecord, StageCost},
     shadow::{
         CostComparison, DifferentVerdict, RaceScores, ScoreComparison, ShadowPart, ShadowReport, VerdictComparison,
         VerdictPair,
@@ -40,6 +42,9 @@ pub struct CalibrateResult {
     /// Candidates that ran beside the job's plugins; no part of what the job is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadow: Vec<ShadowReport>,
+    /// Whether this repeats another job to the last bit, where it is the replay of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -56,6 +61,9 @@ pub struct SimulateResult {
     /// Candidates that ran beside the job's plugins; no part of what the job is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadow: Vec<ShadowReport>,
+    /// Whether this repeats another job to the last bit, where it is the replay of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -78,6 +86,9 @@ pub struct OptimizeResult {
     /// Candidates that ran beside the job's plugins; no part of what the job is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadow: Vec<ShadowReport>,
+    /// Whether this repeats another job to the last bit, where it is the replay of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayReport>,
     /// What ran.
     pub run: RunRecord,
 }
@@ -92,6 +103,9 @@ pub struct EvaluateResult {
     /// Candidates that ran beside the job's plugins; no part of what the job is for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadow: Vec<ShadowReport>,
+    /// Whether this repeats another job to the last bit, where it is the replay of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayReport>,
     /// What ran.
     pub run: RunRecord,
 }

@@ -99,6 +99,8 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
         (Method::GET, "/compare/job_0123456789abcdef0123456789abcdef"),
         (Method::POST, "/cancel"),
         (Method::POST, "/rerun"),
+        (Method::GET, "/record"),
+        (Method::POST, "/replay"),
     ] {
         for (id, status, code) in [
             (foreign.as_str(), StatusCode::FORBIDDEN, "not-yours"),

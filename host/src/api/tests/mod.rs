@@ -29,7 +29,11 @@ use crate::{
     auth::{self, NewKey, Scope, Team},
     catalog::{contests::ContestBook, limits::CatalogLimits},
     db::{Db, DbConfig, artifacts::ArtifactStore},
-    domain::{ids::TeamId, problem::Problem, spec::JobSpec},
+    domain::{
+        ids::{JobId, TeamId},
+        problem::Problem,
+        spec::JobSpec,
+    },
     jobs::{JobsConfig, NewStage, outlook::Outlooks},
     plugins::{PluginLimits, PluginRuntime, PluginsConfig},
     webhooks::WebhooksConfig,
@@ -39,6 +43,12 @@ use crate::{
 struct OneTask;
 
 impl Planner for OneTask {
+    fn replay(&self, job: &JobId, plan: &Value, _: &Value) -> Result<Value, Problem> {
+        let mut plan = plan.clone();
+        plan["replays"] = json!(job);
+        Ok(plan)
+    }
+
     fn plan<'a>(&'a self, _: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<PlannedJob, Problem>> {
         async move {
             if matches!(&spec, JobSpec::Calibrate(spec) if spec.chains > 64) {

@@ -130,6 +130,7 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
     let id = job.trim_start_matches("/v1/jobs/");
     described.get("/v1/jobs/{id}/compare/{other}", &format!("{job}/compare/{id}")).await;
     described.call("post", "/v1/jobs/{id}/rerun", &format!("{job}/rerun"), None, "").await;
+    described.get("/v1/signing-keys", "/v1/signing-keys").await;
     call_webhooks(&mut described).await;
     call_schedules(&mut described).await;
     let lists = ["/v1/races", "/v1/slates", "/v1/models", "/v1/plugins", "/v1/jobs", "/v1/webhooks", "/v1/schedules"];
@@ -148,6 +149,8 @@ async fn every_answer_has_the_shape_that_the_description_gives_it() {
         "delete /v1/plugins/{name}/aliases/{alias}",
         "get /v1/jobs/{id}/result",
         "get /v1/jobs/{id}/lineups",
+        "get /v1/jobs/{id}/record",
+        "post /v1/jobs/{id}/replay",
         "get /v1/jobs/{id}/events/stream",
         "get /v1/models/{id}/draws",
         "delete /v1/schedules/{id}",

@@ -1,4 +1,5 @@
-//! The key that authenticates compiled plugins on this machine's disk. Whoever has it can make the server run native code.
+//! Secret keys in files of this machine. Whoever has the one that authenticates compiled plugins can make the server run native
+//! code; whoever has the one that signs results can pass for this node.
 
 use std::{
     fs::OpenOptions,
@@ -45,7 +46,7 @@ fn read(path: &Path) -> Result<[u8; KEY_BYTES]> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     let found = bytes.len();
-    ensure!(found == KEY_BYTES, "it should hold {KEY_BYTES} bytes; delete it, and plugins are compiled again");
+    ensure!(found == KEY_BYTES, "it should hold {KEY_BYTES} bytes; restore it, or delete it and a new one is made");
     let mut key = [0; KEY_BYTES];
     key.copy_from_slice(&bytes);
     Ok(key)
