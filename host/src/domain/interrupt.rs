@@ -1,11 +1,13 @@
 //! The flag through which a running task learns that it must stop.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// Why a running task must stop.
@@ -21,7 +23,18 @@ pub enum StopReason {
     Draining,
 }
 
-/// One per running task. Native loops look at it often (one relaxed load), guests through the epoch callback.
+/// The longest that a thread which looks at an interrupt keeps the processor before it offers it to others.
+///
+/// Linux (6.12 and later, EEVDF) lets a thread of the class `SCHED_IDLE` run on beside one that has just had more than its share,
+/// until the next tick of the timer: 4 ms, and a request passes through several threads.
+const TURN: Duration = Duration::from_millis(1);
+
+thread_local! {
+    static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// One per running task. Native loops look at it often (a look at the clock), guests through the epoch
+/// callback.
 ///
 /// The first reason wins: a task that was cancelled does not turn into one that was drained.
 #[derive(Debug, Default)]
@@ -64,13 +77,20 @@ impl Interrupt {
         let _ = self.reason.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Why the task must stop, or `None` while it may go on. Looks at the clock where there is a deadline.
+    /// Why the task must stop, or `None` while it may go on. Looks at the clock, and offers the processor to others once a
+    /// millisecond.
     #[must_use]
     pub fn reason(&self) -> Option<StopReason> {
-        if let Some(reason) = self.parent.as_ref().and_then(|parent| parent.reason()) {
+        let now = Instant::now();
+        give_way(now);
+        self.reason_at(now)
+    }
+
+    fn reason_at(&self, now: Instant) -> Option<StopReason> {
+        if let Some(reason) = self.parent.as_ref().and_then(|parent| parent.reason_at(now)) {
             self.raise(reason);
         }
-        if self.deadline.get().is_some_and(|deadline| Instant::now() >= *deadline) {
+        if self.deadline.get().is_some_and(|deadline| now >= *deadline) {
             self.raise(StopReason::Deadline);
         }
         match self.reason.load(Ordering::Relaxed) {
@@ -80,6 +100,14 @@ impl Interrupt {
             3 => Some(StopReason::LeaseLost),
             _ => Some(StopReason::Draining),
         }
+    }
+}
+
+fn give_way(now: Instant) {
+    let is_due = GAVE_WAY.get().is_none_or(|last| now.duration_since(last) >= TURN);
+    if is_due {
+        thread::yield_now();
+        GAVE_WAY.set(Some(now));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::domain::{interrupt::Interrupt, plugin::Usage};
 
 use super::{
     check::BadValue,
-    engine::EngineRoom,
+    engine::{EngineRoom, Presence},
     limits::PluginLimits,
     log::{GuestLog, LogGate, clean_text},
     outcome::{Outcome, PluginFailure, RefusalKind},
@@ -54,6 +54,7 @@ pub struct Guest {
     usage: Usage,
     failed: Option<PluginFailure>,
     interrupt: Arc<Interrupt>,
+    _presence: Option<Presence>,
 }
 
 impl Guest {
@@ -82,6 +83,7 @@ impl Guest {
             usage: Usage::default(),
             failed: None,
             interrupt: Arc::clone(&context.interrupt),
+            _presence: room.ticker.presence(),
         })
     }
 

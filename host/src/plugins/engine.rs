@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Weak,
         mpsc::{RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
@@ -13,8 +13,12 @@ use wasmtime::{Config, Engine, OperatorCost};
 
 use super::sampler::{SAMPLE_TICK, StackSampler};
 
-/// How often running guests look at their interrupt.
-pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// How often running guests look at their interrupt, where they also give way to requests: a request that has to wait for a guest's
+/// thread waits no longer.
+pub const EPOCH_TICK: Duration = Duration::from_millis(1);
+
+/// The same while there is no guest, so that an idle server sleeps.
+const IDLE_TICK: Duration = Duration::from_millis(10);
 
 /// Stack of a guest, in bytes. Threads that call guests need twice as much.
 const WASM_STACK_BYTES: usize = 512 << 10;
@@ -53,12 +57,23 @@ fn engine_config() -> Config {
     config
 }
 
+/// Shows that there is a guest for as long as it lives.
+#[derive(Debug, Clone, Default)]
+pub struct Presence(Arc<()>);
+
+impl Presence {
+    fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}
+
 /// Advances the epoch of an engine every tick, mostly [`EPOCH_TICK`], until it is dropped.
 ///
 /// A tick stops nobody. It makes each running guest look at its own task's interrupt, so one job can be cancelled without
 /// touching the others.
 #[derive(Debug)]
 pub struct Ticker {
+    guests: Weak<()>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -71,13 +86,22 @@ impl Ticker {
     pub fn start(engine: &Engine, tick: Duration) -> std::io::Result<Self> {
         let engine = engine.weak();
         let (stop, stopped) = channel();
+        let presence = Presence::default();
+        let guests = Arc::downgrade(&presence.0);
         let thread = std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(move || {
-            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+            let pause = || if presence.is_shared() { tick } else { IDLE_TICK };
+            while stopped.recv_timeout(pause()) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
             }
         })?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+        Ok(Self { guests, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// What a guest holds, so that the ticks come as often as they should. `None` where the thread has ended.
+    #[must_use]
+    pub fn presence(&self) -> Option<Presence> {
+        self.guests.upgrade().map(Presence)
     }
 
     /// Whether the thread is still there.
