@@ -120,6 +120,7 @@ async fn open(url: Option<String>, workers: usize) -> Queue {
         deadline_s: None,
         priority: 0,
         schedule: None,
+        expected: None,
     };
     let config = JobsConfig { workers, ..JobsConfig::default() };
     let worker = Worker::start(db.clone(), artifacts, Arc::new(Nothing), config).await.expect("a worker");

@@ -5,6 +5,7 @@ mod bad_files;
 mod bad_jobs;
 mod bad_plugins;
 mod chaos;
+mod costs;
 mod crash;
 mod drain;
 mod fleet;

@@ -66,7 +66,7 @@ fn client(server: &Server, key: &str, arguments: &[&str]) -> Output {
 }
 
 /// What a command says, where it succeeds.
-fn told(server: &Server, key: &str, arguments: &[&str]) -> String {
+pub fn told(server: &Server, key: &str, arguments: &[&str]) -> String {
     let output = client(server, key, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()

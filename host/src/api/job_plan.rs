@@ -31,5 +31,6 @@ pub async fn plan_job(
         deadline_s: request.deadline_s,
         priority: request.priority.unwrap_or(0),
         schedule: None,
+        expected: planned.expected,
     })
 }

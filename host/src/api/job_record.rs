@@ -102,6 +102,7 @@ async fn replay(
     refuse_quarantined(&state, &principal, &job.spec).await?;
     let result = jobs::query::result(state.db(), &id).await?.result.unwrap_or_default();
     job.spec = state.planner().replay(&id, &job.spec, &result)?;
+    job.expected = state.planner().expected(&job.team, &job.spec, &job.stages).await;
     enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
 }
 

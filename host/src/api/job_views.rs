@@ -1,6 +1,6 @@
 //! Jobs as clients see them.
 
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -14,9 +14,11 @@ use crate::{
     jobs::{
         Outlook, Span,
         attempts::AttemptRow,
+        costs::JobCosts,
         query::{JobRow, StageRow},
         state::{AttemptOutcome, StageState},
     },
+    results::cost::{CostActual, CostEstimate, JobCost},
 };
 
 /// A job.
@@ -52,6 +54,9 @@ pub struct JobView {
     pub stages: Vec<StageView>,
     /// How the parts of the result went; empty before there is one.
     pub components: Vec<Component>,
+    /// What it was expected to cost, and has cost so far; absent in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<JobCost>,
     /// Why there is no result; present exactly where the job failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -221,6 +226,7 @@ impl JobView {
     /// The job, with this outlook.
     pub fn new(row: JobRow, outlook: Option<Outlook>) -> Self {
         let timing = TimingView::of(&row);
+        let cost = cost(&row);
         Self {
             id: row.id,
             kind: row.kind,
@@ -235,6 +241,7 @@ impl JobView {
             timing,
             stages: row.stages.into_iter().map(StageView::from).collect(),
             components: row.components,
+            cost,
             problem: row.problem,
             failed_attempts: row.failed_attempts.into_iter().map(AttemptView::from).collect(),
             deadline_s: row.deadline_s,
@@ -289,6 +296,21 @@ impl From<StageRow> for StageView {
             finished_at: row.finished_us.map(rfc3339),
         }
     }
+}
+
+/// What a job was expected to cost, and has cost; `None` where there is nothing of both.
+pub fn cost(row: &JobRow) -> Option<JobCost> {
+    let JobCosts { expected, fuel, cpu_us } = &row.costs;
+    let actual = CostActual {
+        fuel: fuel.map(|fuel| fuel as f64),
+        cpu_s: cpu_us.map(seconds),
+        // Lists know nothing of costs: their jobs shall not look as if they had cost time alone.
+        wall_s: row.run_us.map(seconds).filter(|_| cpu_us.is_some()),
+    };
+    // An estimate of another version may have another shape, and is not worth an error.
+    let estimate = expected.as_ref().and_then(|expected| CostEstimate::deserialize(expected).ok());
+    let has_any = estimate.is_some() || actual != CostActual::default();
+    has_any.then(|| JobCost::new(estimate, actual, row.state.is_terminal()))
 }
 
 /// One decimal: enough for a bar, and the same number twice means that nothing moved.

@@ -22,7 +22,7 @@ use super::{
     idempotency::{self, IdempotencyKey},
     job_plan::plan_job,
     job_requests::JobRequest,
-    job_views::JobView,
+    job_views::{JobView, cost},
     params::Id,
     prefer::PreferWait,
     quota,
@@ -43,6 +43,7 @@ use crate::{
         intake::{Admission, Submission},
         query::JobRow,
     },
+    results::{JobPreview, cost::JobCost},
 };
 
 /// Pause between two looks at a job that a client is asked for, in seconds.
@@ -115,6 +116,7 @@ pub(super) async fn enqueue(
         Admission::KeyOfOtherRequest => Err(idempotency::reused().into()),
         Admission::Twin(twin) => Err(duplicate(&twin).into()),
         Admission::OverQuota(quota) => Err(quota::refusal(&quota)),
+        Admission::TooCostly(quota, expected_us) => Err(quota::too_costly(&quota, expected_us)),
     }
 }
 
@@ -154,8 +156,9 @@ async fn rerun(
     if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
         return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
     }
-    let job = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
+    let mut job = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
     refuse_quarantined(&state, &principal, &job.spec).await?;
+    job.expected = state.planner().expected(&job.team, &job.spec, &job.stages).await;
     enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
 }
 
@@ -214,16 +217,17 @@ pub(super) async fn accepted(
 
 /// What would this job take?
 ///
-/// Checks the specification like a submission, says whether it is feasible, and estimates the cost. No job is made.
+/// Checks the specification like a submission, says whether it is feasible, and estimates what it would cost and how long it would
+/// wait: from past jobs, scaled to the work asked for, or from a small sample where there are none. No job is made.
 #[utoipa::path(
     post, path = "/v1/jobs/preview", tag = "jobs", request_body = JobRequest,
-    responses((status = 200, description = "The specification is valid.", body = Object))
+    responses((status = 200, description = "The specification is valid.", body = JobPreview))
 )]
 async fn preview(
     State(state): State<ApiState>,
     Submitter(principal): Submitter,
     JsonBytes(bytes): JsonBytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<JobPreview>, ApiError> {
     let request = JobRequest::read(&bytes, state.config())?;
     Ok(Json(state.planner().preview(&principal.team, request.spec).await?))
 }
@@ -295,6 +299,9 @@ struct JobResult {
     state: JobState,
     /// How each part of the result went.
     components: Vec<Component>,
+    /// What it was expected to cost, and has cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<JobCost>,
     /// The result; its fields depend on the kind.
     #[schema(schema_with = result_of_any_kind)]
     result: Value,
@@ -330,7 +337,8 @@ async fn result(
     let missing = || ApiError::internal(&format!("job {id} is {} without a result", row.state.as_str()));
     let result = found.result.ok_or_else(missing)?;
     audit(&state, &principal, Action::ResultRead, &id, &request_id).await;
-    Ok(Json(JobResult { job: row.id, kind: row.kind, state: found.state, components: found.components, result }))
+    let cost = cost(&row);
+    Ok(Json(JobResult { job: row.id, kind: row.kind, state: found.state, components: found.components, cost, result }))
 }
 
 pub(super) fn check_has_result(row: &JobRow) -> Result<(), ApiError> {

@@ -37,6 +37,7 @@ mod params;
 mod planner;
 mod plugin_aliases;
 mod plugin_care;
+mod plugin_costs;
 mod plugin_diff;
 mod plugin_upload;
 mod plugin_views;
@@ -142,6 +143,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(plugins::routes())
         .merge(plugin_aliases::routes())
         .merge(plugin_care::routes())
+        .merge(plugin_costs::routes())
         .merge(plugin_diff::routes())
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())

@@ -9,7 +9,8 @@ use crate::{
         problem::Problem,
         spec::JobSpec,
     },
-    jobs::NewStage,
+    jobs::{NewStage, costs::Expected},
+    results::JobPreview,
 };
 
 /// A specification that has been checked and made exact, ready to be queued.
@@ -19,6 +20,8 @@ pub struct PlannedJob {
     pub spec: Value,
     /// Its stages, in order.
     pub stages: Vec<NewStage>,
+    /// What past jobs say that it will cost.
+    pub expected: Option<Expected>,
 }
 
 /// Checks specifications and says what they would take. Reads, never writes, never queues.
@@ -29,6 +32,14 @@ pub trait Planner: Send + Sync + 'static {
     /// Makes the plan of a job that has a result into that of its replay.
     fn replay(&self, job: &JobId, plan: &Value, result: &Value) -> Result<Value, Problem>;
 
+    /// What past jobs say that a plan will cost that was made before.
+    fn expected<'a>(
+        &'a self,
+        team: &'a TeamId,
+        plan: &'a Value,
+        stages: &'a [NewStage],
+    ) -> BoxFuture<'a, Option<Expected>>;
+
     /// Checks `spec` like [`Planner::plan`], and adds whether it is feasible, the veto rate of a small sample and an estimate of cost.
-    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>>;
+    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<JobPreview, Problem>>;
 }

@@ -39,6 +39,9 @@ struct QuotaView {
     live_jobs_max: u32,
     /// CPU time of attempts that have ended today (UTC), in seconds.
     cpu_s_today: f64,
+    /// CPU time that jobs which have not ended are expected to use still, in seconds; absent where there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_s_promised: Option<f64>,
     /// Most CPU-seconds per day; absent where there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_s_per_day_max: Option<u32>,
@@ -54,6 +57,7 @@ async fn show(State(state): State<ApiState>, Reader(principal): Reader) -> Resul
         live_jobs: quota.live_jobs,
         live_jobs_max: quota.live_jobs_max,
         cpu_s_today: quota.cpu_us as f64 / 1e6,
+        cpu_s_promised: quota.cpu_s_max.map(|_| quota.promised_cpu_us as f64 / 1e6),
         cpu_s_per_day_max: quota.cpu_s_max,
         day_ends_in_s: quota.day_ends_in_s,
     }))
@@ -83,6 +87,27 @@ pub fn refusal(quota: &Quota) -> ApiError {
             RETRY_S,
         ),
     };
+    refused(quota, detail, action, limit, retry_s)
+}
+
+/// Why a job that is expected to use so much CPU time, in microseconds, is not taken today.
+pub fn too_costly(quota: &Quota, expected_us: i64) -> ApiError {
+    let seconds = |us: i64| us as f64 / 1e6;
+    let most = quota.cpu_s_max.unwrap_or(0);
+    let detail = format!(
+        "Past jobs say that this one takes {:.0} CPU-seconds. Of {most} a day your team has used {:.0}, and its live jobs are \
+         expected to use {:.0} more.",
+        seconds(expected_us),
+        seconds(quota.cpu_us),
+        seconds(quota.promised_cpu_us),
+    );
+    let action = "Ask for less in one job, cancel a live one, retry when the next day (UTC) begins, or ask the operator for more.";
+    // What is promised is given back where a job is cheaper than expected.
+    let retry_s = if quota.promised_cpu_us > 0 { RETRY_S } else { quota.day_ends_in_s };
+    refused(quota, detail, action, format!("{most} CPU-seconds per team and day"), retry_s)
+}
+
+fn refused(quota: &Quota, detail: String, action: &str, limit: String, retry_s: u64) -> ApiError {
     let problem = Problem::new("over-quota", "The team has used up a quota", detail, action).with_limit(limit);
     ApiError::new(problem).retry_after(retry_s).with_headers(headers(quota))
 }
@@ -114,8 +139,14 @@ fn headers(quota: &Quota) -> HeaderMap {
 mod tests {
     use super::*;
 
-    const QUOTA: Quota =
-        Quota { live_jobs: 2, live_jobs_max: 10, cpu_us: 1_500_000, cpu_s_max: Some(60), day_ends_in_s: 3_600 };
+    const QUOTA: Quota = Quota {
+        live_jobs: 2,
+        live_jobs_max: 10,
+        cpu_us: 1_500_000,
+        promised_cpu_us: 0,
+        cpu_s_max: Some(60),
+        day_ends_in_s: 3_600,
+    };
 
     fn written(quota: &Quota) -> [String; 2] {
         let headers = headers(quota);
@@ -138,5 +169,8 @@ mod tests {
         let cpu = refusal(&Quota { cpu_us: 60_000_000, ..QUOTA });
         assert!(cpu.problem().action.contains("the next day"));
         assert_eq!(cpu.problem().limit.as_deref(), Some("60 CPU-seconds per team and day"));
+        let costly = too_costly(&Quota { promised_cpu_us: 50_000_000, ..QUOTA }, 20_000_000);
+        assert!(costly.problem().detail.contains("takes 20 CPU-seconds"), "{}", costly.problem().detail);
+        assert!(costly.problem().action.contains("Ask for less"));
     }
 }

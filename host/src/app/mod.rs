@@ -27,7 +27,7 @@ use crate::{
     config::{Config, Role},
     db::{Db, artifacts::ArtifactStore},
     jobs::{Worker, WorkerHandle, outlook::Outlooks},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, PipelineParts},
     plugins::{PluginRuntime, PluginsConfig},
     webhooks::{Sender, SenderHandle},
 };
@@ -69,19 +69,20 @@ pub async fn start(config: Config) -> Result<Running> {
         signing::publish(&db, signer.public()).await.context("cannot make the signing key known")?;
     }
     let contests = Arc::new(ContestBook::with_files(config.catalog.contests_dir.as_deref())?);
-    let pipeline = Pipeline::new(
-        db.clone(),
-        artifacts.clone(),
-        plugins.clone(),
-        Arc::clone(&contests),
-        config.catalog.clone(),
-        config.pipeline.clone(),
+    let outlooks = Outlooks::new(db.clone(), &config.jobs);
+    let pipeline = Pipeline::new(PipelineParts {
+        db: db.clone(),
+        artifacts: artifacts.clone(),
+        plugins: plugins.clone(),
+        contests: Arc::clone(&contests),
+        catalog: config.catalog.clone(),
+        config: config.pipeline.clone(),
         signer,
-    );
+        outlooks: outlooks.clone(),
+    });
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let outlooks = Outlooks::new(db.clone(), &config.jobs);
     let planner = Arc::new(PipelinePlanner(pipeline.clone()));
     let companions = start_companions(&config, &db, &artifacts, planner.clone());
     let worker = match config.role {

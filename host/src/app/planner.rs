@@ -10,7 +10,9 @@ use crate::{
         problem::Problem,
         spec::JobSpec,
     },
+    jobs::{NewStage, costs::Expected},
     pipeline::Pipeline,
+    results::JobPreview,
 };
 
 /// The pipeline as the API sees it.
@@ -20,7 +22,7 @@ impl Planner for PipelinePlanner {
     fn plan<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<PlannedJob, Problem>> {
         let planned = async move {
             let plan = self.0.plan(team, spec).await?;
-            Ok(PlannedJob { spec: plan.spec, stages: plan.stages })
+            Ok(PlannedJob { spec: plan.spec, stages: plan.stages, expected: plan.expected })
         };
         planned.boxed()
     }
@@ -29,7 +31,16 @@ impl Planner for PipelinePlanner {
         self.0.replay(job, plan, result)
     }
 
-    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>> {
+    fn expected<'a>(
+        &'a self,
+        team: &'a TeamId,
+        plan: &'a Value,
+        stages: &'a [NewStage],
+    ) -> BoxFuture<'a, Option<Expected>> {
+        self.0.expected(team, plan, stages).boxed()
+    }
+
+    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<JobPreview, Problem>> {
         self.0.preview(team, spec).boxed()
     }
 }

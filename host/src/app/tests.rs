@@ -81,6 +81,7 @@ impl World {
             deadline_s: None,
             priority: 0,
             schedule: None,
+            expected: None,
         };
         jobs::submit::submit(&self.db, job).await.unwrap()
     }

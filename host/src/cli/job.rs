@@ -13,7 +13,10 @@ use super::{
     remote::RemoteArgs,
     watch::{self, JobView},
 };
-use crate::domain::job::JobState;
+use crate::{
+    domain::job::JobState,
+    results::cost::{CostActual, CostEstimate, CostRatio, Figure, JobCost},
+};
 
 /// Submit a job, follow it, stop it, fetch its result.
 #[derive(Debug, Subcommand)]
@@ -90,11 +93,34 @@ fn watch(args: &JobArgs) -> Result<()> {
     for component in watched.job.components.iter().filter(|component| component.reason.is_some()) {
         println!("  {}: {}", component.name, component.reason.as_deref().unwrap_or_default());
     }
+    watched.job.cost.iter().flat_map(cost_lines).for_each(|line| println!("  {line}"));
     match (watched.job.state, watched.job.problem) {
         (JobState::Succeeded | JobState::Partial, _) => Ok(()),
         (_, Some(problem)) => bail!("{problem}"),
         (state, None) => bail!("the job is {}", state.as_str()),
     }
+}
+
+/// What the job cost, beside what was expected.
+fn cost_lines(cost: &JobCost) -> Vec<String> {
+    let JobCost { estimate, actual, ratio } = cost;
+    let line = |name: &str,
+                unit: f64,
+                of: fn(&CostActual) -> Option<f64>,
+                ratio_of: fn(&CostRatio) -> Option<f64>,
+                expected: fn(&CostEstimate) -> &Figure| {
+        let actual = of(actual)? / unit;
+        let likely = estimate.as_ref().and_then(|estimate| expected(estimate).likely);
+        let expected = likely.zip(ratio.as_ref().and_then(ratio_of));
+        let beside = expected.map(|(likely, ratio)| format!(", {:.2} expected (x{ratio:.2})", likely / unit));
+        Some(format!("{name:<10} {actual:.2}{}", beside.unwrap_or_default()))
+    };
+    let lines = [
+        line("Gfuel", 1e9, |cost| cost.fuel, |ratio| ratio.fuel, |estimate| &estimate.fuel),
+        line("CPU s", 1.0, |cost| cost.cpu_s, |ratio| ratio.cpu_s, |estimate| &estimate.cpu_s),
+        line("wall s", 1.0, |cost| cost.wall_s, |ratio| ratio.wall_s, |estimate| &estimate.wall_s),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 fn cancel(args: &JobArgs) -> Result<()> {
@@ -122,4 +148,18 @@ fn read_spec(path: &PathBuf) -> Result<Value> {
 pub(super) fn print(value: &Value) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_job_cost_is_shown_beside_what_was_expected_where_that_is_known() {
+        let (fuel, cpu_s, wall_s) = (Figure::sample(2e9), Figure::none("why"), Figure::sample(4.0));
+        let estimate = CostEstimate { fuel, cpu_s, wall_s, queue_wait_s: None, components: Vec::new() };
+        let actual = CostActual { fuel: Some(3e9), cpu_s: Some(1.5), wall_s: None };
+        let lines = cost_lines(&JobCost::new(Some(estimate), actual, true));
+        assert_eq!(lines, ["Gfuel      3.00, 2.00 expected (x1.50)", "CPU s      1.50"]);
+    }
 }

@@ -13,6 +13,7 @@ mod plugin;
 mod plugin_bench;
 mod plugin_check;
 mod plugin_component;
+mod plugin_costs;
 mod plugin_new;
 mod plugin_oci;
 mod plugin_profile;

@@ -1,4 +1,4 @@
-//! `paddock plugin list|show|promote|rollback|deprecate|quarantine|share|diff`: the registry of a server, as a client of its API.
+//! `paddock plugin list|show|costs|promote|rollback|deprecate|quarantine|share|diff`: the registry of a server, as a client of its API.
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     client::{Client, ClientError},
     job::print,
+    plugin_costs::{self, CostsArgs},
     remote::RemoteArgs,
     table::Table,
 };
@@ -18,6 +19,8 @@ pub enum RegistryCommand {
     List(ListArgs),
     /// Show a version: how it stands, what it says of itself, what its tests found, and the plugin's aliases.
     Show(ShowArgs),
+    /// Show what a version has cost in the team's jobs, and how often it failed.
+    Costs(CostsArgs),
     /// Let an alias stand for a version.
     Promote(PromoteArgs),
     /// Let an alias stand for the version before again; once more goes further back.
@@ -159,6 +162,7 @@ impl RegistryCommand {
         match self {
             Self::List(args) => list(args),
             Self::Show(args) => show(args),
+            Self::Costs(args) => plugin_costs::costs(args),
             Self::Promote(args) => promote(args),
             Self::Rollback(args) => roll_back(args),
             Self::Deprecate(args) => deprecate(args),
@@ -359,14 +363,18 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 }
 
 /// Name and version of `[team/]name@version`.
-fn versioned(plugin: &str) -> Result<(&str, &str)> {
+///
+/// # Errors
+/// Where it names no version.
+pub fn versioned(plugin: &str) -> Result<(&str, &str)> {
     match plugin.rsplit_once('@') {
         Some((name, version)) if !name.is_empty() && !version.is_empty() => Ok((name, version)),
         _ => bail!("`{plugin}` names no version\n  what to do: write `name@1.2.0` or `name@stable`"),
     }
 }
 
-fn path(name: &str, version: &str) -> String {
+/// Where a version is in the API.
+pub fn path(name: &str, version: &str) -> String {
     format!("/v1/plugins/{}/{}", escaped(name), escaped(version))
 }
 

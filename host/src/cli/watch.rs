@@ -11,7 +11,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
 use super::client::{Client, RemoteProblem};
-use crate::domain::job::{Component, JobState};
+use crate::{
+    domain::job::{Component, JobState},
+    results::cost::JobCost,
+};
 
 /// Pause between two looks at the job.
 const POLL: Duration = Duration::from_millis(150);
@@ -37,6 +40,9 @@ pub struct JobView {
     /// How the parts of the result went.
     #[serde(default)]
     pub components: Vec<Component>,
+    /// What it was expected to cost, and has cost.
+    #[serde(default)]
+    pub cost: Option<JobCost>,
 }
 
 /// A stage of a job.
@@ -222,6 +228,7 @@ mod tests {
             stages,
             problem: None,
             components: Vec::new(),
+            cost: None,
         }
     }
 

@@ -14,7 +14,7 @@ macro_rules! migration {
     };
 }
 
-const FILES: [(i64, &str, &str); 13] = [
+const FILES: [(i64, &str, &str); 14] = [
     migration!(1, "0001_jobs"),
     migration!(2, "0002_catalog"),
     migration!(3, "0003_auth"),
@@ -28,6 +28,7 @@ const FILES: [(i64, &str, &str); 13] = [
     migration!(11, "0011_registry"),
     migration!(12, "0012_shadow"),
     migration!(13, "0013_signatures"),
+    migration!(14, "0014_costs"),
 ];
 
 /// The newest version.

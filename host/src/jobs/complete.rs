@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use super::{
     claim::parse_id,
+    costs::{self, Spent},
     error::JobsError,
     events::{self, EventKind, NewEvent},
     lease::{self, Lease, unfinished},
@@ -51,6 +52,9 @@ pub(super) struct FinalOutput {
     /// What the runner signed the result with, as it is to be kept.
     #[serde(default)]
     pub(super) signature: Option<Value>,
+    /// What its components have cost, where the job tells.
+    #[serde(default)]
+    pub(super) spent: Vec<Spent>,
 }
 
 /// How a task's job stood when its outcome came.
@@ -180,7 +184,8 @@ impl Changes {
         advance_stages(tx, &self.stages).await?;
         advance_jobs(tx, &self.jobs).await?;
         self.open_stages(tx).await?;
-        settle::finish(tx, &self.ended).await
+        settle::finish(tx, &self.ended).await?;
+        costs::record(tx, &self.ended).await
     }
 
     async fn open_stages(&self, tx: &mut WriteTx) -> Result<(), JobsError> {

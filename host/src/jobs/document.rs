@@ -9,6 +9,7 @@ use sqlx::Row as _;
 
 use super::{
     claim::small,
+    costs::JobCosts,
     error::JobsError,
     lease::unfinished,
     query::{JobRow, Pulse, StageRow},
@@ -155,6 +156,7 @@ impl JobDocument {
             schedule: self.schedule,
             is_kept: self.keep == 1,
             failed_attempts: Vec::new(),
+            costs: JobCosts::default(),
         }
     }
 }

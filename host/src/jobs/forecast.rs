@@ -73,6 +73,8 @@ pub struct Outlook {
     pub begins_s: Option<Span>,
     /// Seconds until it ends.
     pub ends_s: Option<Span>,
+    /// Seconds from its first claim to its end; `None` where it has begun.
+    pub runs_s: Option<Span>,
 }
 
 /// A time in seconds from now and how sure it is: it comes between `low` and `high` in four of five cases, as far as history goes.
@@ -95,7 +97,7 @@ pub(super) fn outlooks(queue: &Queue) -> Vec<Outlook> {
     let positions = positions(&play(&Queue { workers: queue.workers.max(1), ..queue.clone() }, |_| 0.0), queue);
     let is_known = queue.jobs.iter().flat_map(|job| &job.stages).all(|stage| stage.pace.is_some());
     if queue.workers == 0 || !is_known {
-        let unknown = |position| Outlook { position, begins_s: None, ends_s: None };
+        let unknown = |position| Outlook { position, begins_s: None, ends_s: None, runs_s: None };
         return positions.into_iter().map(unknown).collect();
     }
     let likely = play(queue, |_| 0.0);
@@ -110,6 +112,7 @@ pub(super) fn outlooks(queue: &Queue) -> Vec<Outlook> {
         position,
         begins_s: position.map(|_| span(job, likely.times[job].begins_s, |times| times.begins_s)),
         ends_s: Some(span(job, likely.times[job].ends_s, |times| times.ends_s)),
+        runs_s: position.map(|_| span(job, likely.times[job].runs_s(), Times::runs_s)),
     };
     positions.into_iter().enumerate().map(outlook).collect()
 }
@@ -172,6 +175,12 @@ struct Course {
 struct Times {
     begins_s: f64,
     ends_s: f64,
+}
+
+impl Times {
+    fn runs_s(&self) -> f64 {
+        self.ends_s - self.begins_s
+    }
 }
 
 /// What a task takes where nothing is known: any number, as only the order is looked at then.

@@ -40,6 +40,8 @@ pub enum Admission {
     Twin(JobId),
     /// The team's quota is used up; nothing was stored.
     OverQuota(Quota),
+    /// The job is expected to use more CPU time, in microseconds, than the team has left today; nothing was stored.
+    TooCostly(Quota, i64),
 }
 
 /// What submissions are admitted under.
@@ -105,7 +107,8 @@ fn queued<'a>((submission, admission): (&'a Submission, &'a Admission)) -> Optio
 }
 
 /// What a team may use that nobody has asked for; every team of a batch has been.
-const NOTHING: Quota = Quota { live_jobs: 0, live_jobs_max: 0, cpu_us: 0, cpu_s_max: None, day_ends_in_s: 0 };
+const NOTHING: Quota =
+    Quota { live_jobs: 0, live_jobs_max: 0, cpu_us: 0, promised_cpu_us: 0, cpu_s_max: None, day_ends_in_s: 0 };
 
 /// What is known while a batch is admitted: what the database had, and what the batch itself has added.
 struct Desk {
@@ -148,7 +151,12 @@ impl Desk {
         if quota.has_too_many_jobs() || quota.is_out_of_cpu() {
             return Admission::OverQuota(*quota);
         }
+        let expected_us = job.expected.as_ref().map_or(0, |expected| expected.cpu_us);
+        if quota.lacks_cpu_for(expected_us) {
+            return Admission::TooCostly(*quota, expected_us);
+        }
         quota.live_jobs += 1;
+        quota.promised_cpu_us = quota.promised_cpu_us.saturating_add(expected_us);
         let id = JobId::random();
         self.twins.insert(plan, id.clone());
         if let Some(request) = keyed {

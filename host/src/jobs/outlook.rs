@@ -15,19 +15,24 @@ use super::{
     fleet,
     forecast::{self, Job, Outlook, Queue, Stage, Team},
     limits::JobsConfig,
+    prospect::{Known, SeenQueue},
+    recent::Recent,
     task_times::TaskTimes,
 };
 use crate::{
     db::{Connection, Db, Row},
-    domain::ids::JobId,
+    domain::{
+        ids::{JobId, TeamId},
+        job::JobKind,
+    },
 };
 
 /// Rows of stages that an outlook reads; a longer queue has none.
 const STAGES_MAX: usize = 50_000;
 /// Outlooks are kept for so many times as long as they took to make: looking ahead never takes more than a tenth of the time.
-const KEPT_TIMES: u32 = 9;
+pub(super) const KEPT_TIMES: u32 = 9;
 /// Where outlooks took longer than this, nobody waits for new ones because of one job that the old ones do not have.
-const QUICK: Duration = Duration::from_millis(5);
+pub(super) const QUICK: Duration = Duration::from_millis(5);
 /// Quick outlooks older than this are not shown to anybody.
 const QUICK_STALE_MAX: Duration = Duration::from_secs(1);
 /// Outlooks older than this are not shown to anybody.
@@ -40,13 +45,15 @@ pub type OutlookMap = HashMap<JobId, Outlook>;
 
 /// Outlooks of all live jobs, made when somebody asks and kept for moments. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Outlooks(Arc<Inner>);
+pub struct Outlooks(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    db: Db,
-    running_per_team_max: u32,
+pub(super) struct Inner {
+    pub(super) db: Db,
+    pub(super) running_per_team_max: u32,
     kept: Mutex<Option<Kept>>,
+    pub(super) seen: Mutex<Option<SeenQueue>>,
+    pub(super) known: Recent<(TeamId, JobKind), Arc<Known>>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,7 +74,13 @@ impl Outlooks {
             0 => u32::MAX,
             most => most,
         };
-        Self(Arc::new(Inner { db, running_per_team_max, kept: Mutex::new(None) }))
+        Self(Arc::new(Inner {
+            db,
+            running_per_team_max,
+            kept: Mutex::new(None),
+            seen: Mutex::new(None),
+            known: Recent::default(),
+        }))
     }
 
     /// The outlooks of all live jobs. Those of `jobs` are among them, except of a job that has ended or, where the queue is so long
@@ -126,14 +139,22 @@ impl Inner {
     }
 
     async fn look(&self) -> Result<OutlookMap, JobsError> {
+        let Some(Live { ids, queue, .. }) = self.live().await? else { return Ok(OutlookMap::new()) };
+        Ok(ids.into_iter().zip(play(queue).await).collect())
+    }
+
+    /// The queue as it is now; `None` where it is too long to look ahead.
+    pub(super) async fn live(&self) -> Result<Option<Live>, JobsError> {
         let mut snapshot = self.db.snapshot().await?;
         let read = read(&mut snapshot, self.running_per_team_max, STAGES_MAX).await?;
         snapshot.rollback().await?;
-        let Some((ids, queue)) = read else { return Ok(OutlookMap::new()) };
-        // Up to ten milliseconds of work: not on a thread that answers requests.
-        let outlooks = tokio::task::spawn_blocking(move || forecast::outlooks(&queue)).await.unwrap_or_default();
-        Ok(ids.into_iter().zip(outlooks).collect())
+        Ok(read)
     }
+}
+
+/// Up to ten milliseconds of work: not on a thread that answers requests.
+pub(super) async fn play(queue: Queue) -> Vec<Outlook> {
+    tokio::task::spawn_blocking(move || forecast::outlooks(&queue)).await.unwrap_or_default()
 }
 
 const LIVE: &str = "
@@ -149,12 +170,23 @@ const LIVE: &str = "
     WHERE jobs.state IN ('queued', 'running') AND jobs.cancel_requested_us IS NULL AND stages.state IN ('open', 'waiting')
     ORDER BY jobs.team_id, jobs.priority DESC, jobs.created_us, jobs.id, stages.ordinal LIMIT $1";
 
+/// The live part of the queue, with what it was made from.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// Live jobs.
+    pub(super) ids: Vec<JobId>,
+    /// The queue that they make, in the same order.
+    pub(super) queue: Queue,
+    /// Indexes of the queue's teams.
+    pub(super) teams: HashMap<String, usize>,
+}
+
 /// The live jobs and the queue that they make; `None` where they have more than `stages_max` stages to go.
 pub(super) async fn read(
     snapshot: &mut Connection,
     running_max: u32,
     stages_max: usize,
-) -> Result<Option<(Vec<JobId>, Queue)>, JobsError> {
+) -> Result<Option<Live>, JobsError> {
     let rows = sqlx::query(LIVE).bind(stages_max as i64 + 1).fetch_all(&mut *snapshot).await?;
     if rows.len() > stages_max {
         return Ok(None);
@@ -176,12 +208,14 @@ pub(super) async fn read(
             job.stages.push(read_stage(row, &times)?);
         }
     }
-    Ok(Some((ids, queue)))
+    Ok(Some(Live { ids, queue, teams: indexes }))
 }
 
 const TEAMS: &str = "
     SELECT id, weight, running_tasks_max, (SELECT now_us FROM clock) - last_claim_us AS waited_us FROM teams
     WHERE id IN (SELECT team_id FROM jobs WHERE state IN ('queued', 'running')) ORDER BY id";
+const TEAM: &str = "
+    SELECT id, weight, running_tasks_max, (SELECT now_us FROM clock) - last_claim_us AS waited_us FROM teams WHERE id = $1";
 
 async fn read_teams(
     snapshot: &mut Connection,
@@ -191,13 +225,23 @@ async fn read_teams(
     let (mut indexes, mut teams) = (HashMap::new(), Vec::new());
     for row in &rows {
         indexes.insert(row.try_get("id")?, teams.len());
-        teams.push(Team {
-            weight: row.try_get::<i64, _>("weight")? as f64,
-            waited_s: row.try_get::<i64, _>("waited_us")? as f64 / 1e6,
-            running_max: row.try_get::<Option<i64>, _>("running_tasks_max")?.map_or(running_max, small),
-        });
+        teams.push(read_team(row, running_max)?);
     }
     Ok((indexes, teams))
+}
+
+/// One team, whether it has live jobs or not.
+pub(super) async fn team(connection: &mut Connection, running_max: u32, team: &TeamId) -> Result<Team, JobsError> {
+    let row = sqlx::query(TEAM).bind(team.as_str()).fetch_optional(&mut *connection).await?;
+    read_team(&row.ok_or_else(|| JobsError::UnknownTeam(team.clone()))?, running_max)
+}
+
+fn read_team(row: &Row, running_max: u32) -> Result<Team, JobsError> {
+    Ok(Team {
+        weight: row.try_get::<i64, _>("weight")? as f64,
+        waited_s: row.try_get::<i64, _>("waited_us")? as f64 / 1e6,
+        running_max: row.try_get::<Option<i64>, _>("running_tasks_max")?.map_or(running_max, small),
+    })
 }
 
 fn read_stage(row: &Row, times: &TaskTimes) -> Result<Stage, JobsError> {
@@ -233,7 +277,7 @@ mod tests {
 
     fn kept(cost: Duration, age: Duration) -> (Kept, JobId) {
         let job = JobId::random();
-        let outlook = Outlook { position: Some(1), begins_s: None, ends_s: None };
+        let outlook = Outlook { position: Some(1), begins_s: None, ends_s: None, runs_s: None };
         let outlooks = Arc::new(HashMap::from([(job.clone(), outlook)]));
         (Kept { outlooks, made: Instant::now() - age, cost, is_being_renewed: false }, job)
     }

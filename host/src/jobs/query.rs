@@ -7,6 +7,7 @@ use sqlx::Row as _;
 use super::{
     attempts::{self, AttemptRow},
     claim::{read_json, small},
+    costs::{self, JobCosts, job_costs},
     document::{self, job_documents},
     error::JobsError,
     state::StageState,
@@ -75,6 +76,8 @@ pub struct JobRow {
     pub is_kept: bool,
     /// Attempts that did not go well, newest first, at most 100. Empty in lists.
     pub failed_attempts: Vec<AttemptRow>,
+    /// What it was expected to cost and has cost; nothing in lists.
+    pub costs: JobCosts,
 }
 
 /// What is known of the workers of a job beside their claims.
@@ -136,7 +139,8 @@ const GET: &str = concat!(
             FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.lease_epoch = tasks.lease_epoch
             WHERE tasks.job_id = $1 AND tasks.state = 'running' AND attempts.first_heartbeat_us IS NULL) AS unheard_since_us,
         (SELECT COUNT(*) FROM attempts
-            WHERE job_id = $1 AND outcome NOT IN ('running', 'succeeded')) AS failed"
+            WHERE job_id = $1 AND outcome NOT IN ('running', 'succeeded')) AS failed, ",
+    job_costs!()
 );
 
 /// A job with its stages and the attempts that did not go well.
@@ -148,6 +152,7 @@ pub async fn get(db: &Db, job: &JobId) -> Result<JobRow, JobsError> {
     let row = sqlx::query(db.sql(GET)).bind(job.as_str()).fetch_one(db.read()).await?;
     let mut found = document::read(&row)?.pop().ok_or_else(|| JobsError::UnknownJob(job.clone()))?;
     found.pulse = pulse(&row)?;
+    found.costs = costs::read_job_costs(&row)?;
     if found.state == JobState::Queued {
         found.queued_ahead = Some(small(row.try_get("ahead")?));
     }

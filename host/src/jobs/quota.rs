@@ -1,4 +1,5 @@
-//! What a team may use and has used: unfinished jobs, and CPU time per day. Usage is kept by the transactions that end attempts.
+//! What a team may use and has used: unfinished jobs, and CPU time per day. Usage is kept by the transactions that end attempts; what
+//! live jobs are expected to use still counts as if it were used.
 
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -30,6 +31,8 @@ pub struct Quota {
     pub live_jobs_max: u32,
     /// CPU time of attempts that have ended today, in microseconds.
     pub cpu_us: i64,
+    /// CPU time that live jobs are expected to use still, in microseconds; 0 where there is no limit.
+    pub promised_cpu_us: i64,
     /// Most CPU-seconds per day; `None` for no limit.
     pub cpu_s_max: Option<u32>,
     /// Until the next day begins, in seconds, rounded up.
@@ -50,6 +53,14 @@ impl Quota {
         Some(u64::try_from(left_us / 1_000_000).unwrap_or(0))
     }
 
+    /// Whether a job that is expected to use this much CPU time, in microseconds, would not find it today. One of which nothing is
+    /// known always would.
+    #[must_use]
+    pub fn lacks_cpu_for(&self, expected_us: i64) -> bool {
+        let taken_us = self.cpu_us.saturating_add(self.promised_cpu_us).saturating_add(expected_us);
+        expected_us > 0 && self.cpu_s_max.is_some_and(|most| taken_us > i64::from(most) * 1_000_000)
+    }
+
     /// Whether the team has used up today's CPU-seconds.
     #[must_use]
     pub fn is_out_of_cpu(&self) -> bool {
@@ -61,7 +72,10 @@ const QUOTA: &str = "
     SELECT teams.live_jobs_max, teams.cpu_s_per_day_max, (SELECT now_us FROM clock) AS now_us,
         (SELECT COUNT(*) FROM jobs WHERE jobs.team_id = teams.id AND jobs.state IN ('queued', 'running')) AS live_jobs,
         COALESCE((SELECT cpu_us FROM team_usage
-            WHERE team_usage.team_id = teams.id AND team_usage.day = (SELECT now_us FROM clock) / 86400000000), 0) AS cpu_us
+            WHERE team_usage.team_id = teams.id AND team_usage.day = (SELECT now_us FROM clock) / 86400000000), 0) AS cpu_us,
+        CASE WHEN COALESCE(teams.cpu_s_per_day_max, $2) IS NULL THEN 0 ELSE
+            (SELECT CAST(COALESCE(SUM(estimated_cpu_us * (1.0 - progress)), 0) AS BIGINT) FROM jobs
+            WHERE jobs.team_id = teams.id AND jobs.state IN ('queued', 'running')) END AS promised_cpu_us
     FROM teams WHERE teams.id = $1";
 
 /// The team's quota as it is now.
@@ -83,7 +97,8 @@ pub async fn quota_in(tx: &mut WriteTx, team: &TeamId, defaults: QuotaDefaults) 
 }
 
 async fn read(connection: &mut Connection, team: &TeamId, defaults: QuotaDefaults) -> Result<Quota, JobsError> {
-    let row = sqlx::query(QUOTA).bind(team.as_str()).fetch_optional(&mut *connection).await?;
+    let most = defaults.cpu_s_per_day_max.map(i64::from);
+    let row = sqlx::query(QUOTA).bind(team.as_str()).bind(most).fetch_optional(&mut *connection).await?;
     let row = row.ok_or_else(|| JobsError::UnknownTeam(team.clone()))?;
     read_quota(&row, defaults)
 }
@@ -96,6 +111,7 @@ fn read_quota(row: &Row, defaults: QuotaDefaults) -> Result<Quota, JobsError> {
         live_jobs: small(row.try_get("live_jobs")?),
         live_jobs_max: own("live_jobs_max")?.unwrap_or(defaults.live_jobs_max),
         cpu_us: row.try_get("cpu_us")?,
+        promised_cpu_us: row.try_get("promised_cpu_us")?,
         cpu_s_max: own("cpu_s_per_day_max")?.or(defaults.cpu_s_per_day_max),
         day_ends_in_s: u64::try_from(left_us / 1_000_000).unwrap_or(0) + 1,
     })
@@ -128,7 +144,8 @@ pub(super) async fn charge<'a>(
 mod tests {
     use super::*;
 
-    const QUOTA: Quota = Quota { live_jobs: 0, live_jobs_max: 2, cpu_us: 0, cpu_s_max: Some(10), day_ends_in_s: 1 };
+    const QUOTA: Quota =
+        Quota { live_jobs: 0, live_jobs_max: 2, cpu_us: 0, promised_cpu_us: 0, cpu_s_max: Some(10), day_ends_in_s: 1 };
 
     #[test]
     fn a_quota_ends_at_its_limit_and_not_before() {
@@ -140,7 +157,10 @@ mod tests {
             [used(0), used(9_000_001), used(10_000_000), used(12_000_000)].map(|quota| quota.cpu_s_left()),
             [Some(10), Some(0), Some(0), Some(0)]
         );
+        let promised = Quota { cpu_us: 4_000_000, promised_cpu_us: 4_000_000, ..QUOTA };
+        assert!(!promised.lacks_cpu_for(2_000_000) && promised.lacks_cpu_for(2_000_001));
+        assert!(!Quota { promised_cpu_us: 11_000_000, ..QUOTA }.lacks_cpu_for(0), "a job of which nothing is known");
         let unlimited = Quota { cpu_us: i64::MAX, cpu_s_max: None, ..QUOTA };
-        assert!(!unlimited.is_out_of_cpu() && unlimited.cpu_s_left().is_none());
+        assert!(!unlimited.lacks_cpu_for(1) && !unlimited.is_out_of_cpu() && unlimited.cpu_s_left().is_none());
     }
 }

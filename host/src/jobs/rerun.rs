@@ -52,5 +52,6 @@ pub async fn plan_of(db: &Db, job: &JobId, key: KeyId) -> Result<NewJob, JobsErr
         deadline_s: deadline_s.and_then(|seconds| u64::try_from(seconds).ok()),
         priority: row.try_get("priority")?,
         schedule: None,
+        expected: None,
     })
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
+    costs::Expected,
     error::JobsError,
     events::{self, NewEvent},
     limits::TASKS_PER_JOB_MAX,
@@ -41,6 +42,8 @@ pub struct NewJob {
     pub priority: i64,
     /// The schedule that makes it.
     pub schedule: Option<ScheduleId>,
+    /// What it is expected to cost, as far as anybody can tell.
+    pub expected: Option<Expected>,
 }
 
 impl NewJob {
@@ -141,11 +144,11 @@ pub(super) async fn insert(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Resul
 /// The time grows by a microsecond within the list: jobs that are stored together still have an order.
 const INSERT_JOBS: &str = "
     INSERT INTO jobs (id, team_id, key_id, kind, name, spec, request, warnings, state, deadline_s, priority, plan_hash, tags,
-        schedule_id, created_us)
+        schedule_id, estimate, estimated_cpu_us, created_us)
     SELECT item.value ->> 'id', item.value ->> 'team', item.value ->> 'key', item.value ->> 'kind', item.value ->> 'name',
         item.value ->> 'spec', item.value ->> 'request', item.value ->> 'warnings', 'queued', CAST(item.value ->> 'deadline_s' AS BIGINT),
         CAST(item.value ->> 'priority' AS BIGINT), item.value ->> 'plan_hash', item.value ->> 'tags',
-        item.value ->> 'schedule', (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
+        item.value ->> 'schedule', item.value ->> 'estimate', CAST(item.value ->> 'cpu_us' AS BIGINT), (SELECT now_us FROM clock) + CAST(item.value ->> 'place' AS BIGINT)
     FROM json_each($1) AS item";
 
 async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), JobsError> {
@@ -165,6 +168,8 @@ async fn insert_jobs(tx: &mut WriteTx, new: &[(&JobId, &NewJob)]) -> Result<(), 
             "plan_hash": job.plan_hash(),
             "schedule": job.schedule,
             "tags": json!(job.tags).to_string(),
+            "estimate": job.expected.as_ref().map(|expected| expected.told.to_string()),
+            "cpu_us": job.expected.as_ref().map_or(0, |expected| expected.cpu_us),
         })
     });
     let rows: Vec<_> = rows.collect();

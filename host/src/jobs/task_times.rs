@@ -8,8 +8,11 @@ use sqlx::Row as _;
 
 use super::{claim::small, error::JobsError, events::EventKind, pace::Pace};
 use crate::{
-    db::{Db, Row, WriteTx},
-    domain::job::JobState,
+    db::{Connection, Db, Row, WriteTx},
+    domain::{
+        ids::TeamId,
+        job::{JobKind, JobState},
+    },
 };
 
 /// Events that one round looks at, the newest ones: so many jobs say enough, however many there were.
@@ -131,10 +134,22 @@ const KNOWN: &str = "
     SELECT team_id, kind, stage, log_mean, log_variance, jobs FROM task_times
     WHERE team_id = '' OR team_id IN (SELECT team_id FROM jobs WHERE state IN ('queued', 'running'))";
 
+const OF_KIND: &str = "
+    SELECT team_id, kind, stage, log_mean, log_variance, jobs FROM task_times WHERE team_id IN ('', $1) AND kind = $2";
+
 impl TaskTimes {
     /// Everything that is known of the teams with live jobs.
-    pub(super) async fn read(snapshot: &mut crate::db::Connection) -> Result<Self, JobsError> {
-        let rows = sqlx::query(KNOWN).fetch_all(&mut *snapshot).await?;
+    pub(super) async fn read(snapshot: &mut Connection) -> Result<Self, JobsError> {
+        Self::of_rows(&sqlx::query(KNOWN).fetch_all(&mut *snapshot).await?)
+    }
+
+    /// What is known of a team's jobs of a kind.
+    pub(super) async fn of_kind(connection: &mut Connection, team: &TeamId, kind: JobKind) -> Result<Self, JobsError> {
+        let rows = sqlx::query(OF_KIND).bind(team.as_str()).bind(kind.as_str()).fetch_all(&mut *connection).await?;
+        Self::of_rows(&rows)
+    }
+
+    fn of_rows(rows: &[Row]) -> Result<Self, JobsError> {
         let paces = rows.iter().map(|row| {
             let key = (row.try_get("team_id")?, row.try_get("kind")?, row.try_get("stage")?);
             Ok((key, read_pace(row)?))

@@ -44,6 +44,14 @@ pub struct PipelineConfig {
     pub shadow_s: u64,
     /// Lineups that a search shows its constraints and that a candidate is shown afterwards; later ones are left out.
     pub shadow_lineups_max: usize,
+    /// Scenarios that a preview draws.
+    pub preview_scenarios: u32,
+    /// Iterations of a chain that a preview runs where no past job says what they cost.
+    pub preview_iterations: u32,
+    /// Fuel of one plugin in a preview.
+    pub preview_fuel: u64,
+    /// The longest that a plugin may take in a preview, in seconds.
+    pub preview_s: u64,
     /// Pause between two checkpoints of a chain, in milliseconds; what a crash costs at most.
     pub checkpoint_ms: u64,
     /// Aim for the duration of one step of a chain, in milliseconds: how often progress is reported.
@@ -78,6 +86,10 @@ impl Default for PipelineConfig {
             shadow_fuel: 200_000_000_000,
             shadow_s: 120,
             shadow_lineups_max: 10_000,
+            preview_scenarios: 256,
+            preview_iterations: 60,
+            preview_fuel: 200_000_000_000,
+            preview_s: 10,
             checkpoint_ms: 1_000,
             step_ms: 100,
             r_hat_max: 1.05,

@@ -27,15 +27,19 @@ pub fn blames(problem: &Problem, plugin: &PinnedPlugin) -> bool {
     problem.plugin.as_ref().is_some_and(is_named)
 }
 
-/// Counts a job against a plugin version, where the problem is the plugin's own fault. That this could not be written down must not
-/// change how the job ends.
+/// Notes that a plugin version failed in a job, and counts the job against it where that is the plugin's own fault. That this could
+/// not be written down must not change how the job ends.
 pub fn note(task: &Task<'_>, plugin: &PinnedPlugin, problem: &Problem) {
-    let Some(id) = plugin.id.as_ref().filter(|_| COUNTED.contains(&problem.code.as_str())) else { return };
+    let Some(id) = &plugin.id else { return };
     let limits = task.pipeline.plugins.limits();
     let (failures_max, window_s) = (limits.quarantine_traps.max(1), limits.quarantine_window_s);
     let (id, team, job) = (id.clone(), task.claimed.team.clone(), task.claimed.job.clone());
     let code = problem.code.clone();
     let noted = task.errand(|db| async move {
+        plugins::note_stop(&db, &id, &team, &job, &code).await?;
+        if !COUNTED.contains(&code.as_str()) {
+            return Ok(());
+        }
         let failure = Failure { plugin: &id, team: &team, job: &job, code: &code };
         let quarantined = plugins::note_failure(&db, failure, failures_max, window_s).await?;
         if let Some(quarantined) = quarantined {

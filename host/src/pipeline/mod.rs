@@ -11,6 +11,7 @@ mod classes;
 mod columns;
 mod contest_view;
 mod digest;
+mod estimate;
 mod fit;
 mod forecast;
 mod hindsight;
@@ -30,6 +31,7 @@ mod preview;
 mod record;
 mod report;
 mod roster;
+mod sample;
 mod shadow;
 mod shadow_report;
 mod simulate;
@@ -37,6 +39,7 @@ mod stages;
 mod tally;
 mod task;
 mod veto;
+mod work;
 
 use std::sync::Arc;
 
@@ -61,8 +64,13 @@ use crate::{
         problem::Problem,
         spec::JobSpec,
     },
-    jobs::{ClaimedTask, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner},
+    jobs::{
+        ClaimedTask, NewStage, TaskContext, TaskFailure, TaskOutput, TaskRunner,
+        costs::{Expected, RecentCosts},
+        outlook::Outlooks,
+    },
     plugins::{LoadedPlugin, PluginRuntime},
+    results::JobPreview,
 };
 
 /// Plans and runs jobs. Clones share everything.
@@ -76,8 +84,32 @@ pub struct Pipeline {
     config: Arc<PipelineConfig>,
     /// Signs results.
     signer: Arc<Signer>,
+    /// Says when the workers would get to a job.
+    outlooks: Outlooks,
+    /// What past jobs cost, as it was read for a job that has just been planned.
+    recent_costs: Arc<RecentCosts>,
     /// For the blocking threads that run tasks, whose storage calls are asynchronous.
     errands: Errands,
+}
+
+/// What a pipeline is made of.
+pub struct PipelineParts {
+    /// Rows.
+    pub db: Db,
+    /// Large things, by content hash.
+    pub artifacts: ArtifactStore,
+    /// Runs plugins.
+    pub plugins: PluginRuntime,
+    /// The contests that slates can be for.
+    pub contests: Arc<ContestBook>,
+    /// What an imported file may be.
+    pub catalog: CatalogLimits,
+    /// What a job may ask for, and how tasks are cut.
+    pub config: PipelineConfig,
+    /// Signs results.
+    pub signer: Signer,
+    /// What is foreseen of the queue.
+    pub outlooks: Outlooks,
 }
 
 /// A job that can be queued.
@@ -87,20 +119,15 @@ pub struct Plan {
     pub spec: Value,
     /// Stages of tasks.
     pub stages: Vec<NewStage>,
+    /// What past jobs say that it will cost.
+    pub expected: Option<Expected>,
 }
 
 impl Pipeline {
     /// A pipeline over the given rooms. Must be called on an asynchronous runtime, which then serves the tasks' storage calls.
     #[must_use]
-    pub fn new(
-        db: Db,
-        artifacts: ArtifactStore,
-        plugins: PluginRuntime,
-        contests: Arc<ContestBook>,
-        catalog: CatalogLimits,
-        config: PipelineConfig,
-        signer: Signer,
-    ) -> Self {
+    pub fn new(parts: PipelineParts) -> Self {
+        let PipelineParts { db, artifacts, plugins, contests, catalog, config, signer, outlooks } = parts;
         Self {
             db,
             artifacts,
@@ -109,6 +136,8 @@ impl Pipeline {
             catalog: Arc::new(catalog),
             config: Arc::new(config),
             signer: Arc::new(signer),
+            outlooks,
+            recent_costs: Arc::default(),
             errands: Errands::here(),
         }
     }
@@ -120,9 +149,16 @@ impl Pipeline {
     pub async fn plan(&self, team: &TeamId, spec: JobSpec) -> Result<Plan, Problem> {
         let pinned = plan::plan(self, team, spec).await?;
         let stages = stages::stages(&pinned);
+        let expected = estimate::expected(self, team, &pinned, &stages).await;
         let spec = serde_json::to_value(&pinned)
             .map_err(|error| Problem::internal(format!("The plan could not be written: {error}.")))?;
-        Ok(Plan { spec, stages })
+        Ok(Plan { spec, stages, expected })
+    }
+
+    /// What past jobs say that a plan will cost that was made before; nothing where another version made it.
+    pub async fn expected(&self, team: &TeamId, plan: &Value, stages: &[NewStage]) -> Option<Expected> {
+        let pinned = read_plan::<PinnedSpec>(plan).ok()?;
+        estimate::expected(self, team, &pinned, stages).await
     }
 
     /// Makes the plan of a job that has a result into that of its replay.
@@ -141,7 +177,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// As [`Self::plan`].
-    pub async fn preview(&self, team: &TeamId, spec: JobSpec) -> Result<Value, Problem> {
+    pub async fn preview(&self, team: &TeamId, spec: JobSpec) -> Result<JobPreview, Problem> {
         preview::preview(self, team, spec).await
     }
 

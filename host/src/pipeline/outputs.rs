@@ -187,6 +187,9 @@ pub struct BlockDone {
     pub kept: u64,
     /// Scenarios drawn for them.
     pub drawn: u64,
+    /// Scenarios that the generator made, those that were not needed in the end included.
+    #[serde(default)]
+    pub generated: u64,
     /// Vetoes of the others.
     pub vetoes: VetoCounts,
     /// Sums over the kept scenarios, one element per entry.

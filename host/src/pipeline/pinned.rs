@@ -33,6 +33,9 @@ pub struct PinnedPlugin {
     pub veto_reasons: Vec<VetoReason>,
     /// What its own failure means; always fail closed for calibrators and generators.
     pub on_failure: OnFailure,
+    /// Whether it is shipped with the service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_shipped: bool,
     /// What its owner said against it when the job was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation: Option<String>,

@@ -179,6 +179,7 @@ impl<'a> Pinning<'a> {
             id: Some(row.id.clone()),
             deprecation: row.deprecation.clone(),
             hash: row.hash.clone(),
+            is_shipped: row.is_shipped(),
             world,
             params,
             layout: posterior_layout,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{job::Component, problem::Problem, spec::JobSpec},
-    jobs::{self, JobsError, TaskFailure, TaskOutput},
+    jobs::{self, JobsError, TaskFailure, TaskOutput, costs::Spent},
     results::{ComponentCost, OutputRecord, PluginRecord, RESULT_MEDIA_TYPE, ReplayReport, RunRecord, StageCost},
 };
 
@@ -25,8 +25,24 @@ pub struct Account {
     pub stages: Vec<StageCost>,
     /// Cost per component.
     pub costs: Vec<ComponentCost>,
+    /// The same stage by stage, by its name.
+    pub stage_costs: Vec<(String, ComponentCost)>,
     /// What each component made, in the order of the work.
     pub outputs: Vec<OutputRecord>,
+}
+
+impl Account {
+    /// Adds what a component cost in a task of the stage.
+    pub fn add_cost(&mut self, stage: &str, cost: &ComponentCost) {
+        match self.costs.iter_mut().find(|known| known.plugin == cost.plugin) {
+            Some(known) => known.usage.add(&cost.usage),
+            None => self.costs.push(cost.clone()),
+        }
+        match self.stage_costs.iter_mut().find(|(known, of)| known == stage && of.plugin == cost.plugin) {
+            Some((_, known)) => known.usage.add(&cost.usage),
+            None => self.stage_costs.push((stage.to_owned(), cost.clone())),
+        }
+    }
 }
 
 /// The record of the job that `task` reports.
@@ -131,8 +147,9 @@ pub fn replay_reason(report: &ReplayReport) -> Option<String> {
     ))
 }
 
-/// The final output of a job: its result with this node's signature.
-pub fn signed(task: &Task<'_>, result: Value, components: &[Component]) -> TaskOutput {
+/// The final output of a job: its result with this node's signature, and what its plugins have cost.
+pub fn signed(task: &Task<'_>, result: Value, components: &[Component], spent: &[Spent]) -> TaskOutput {
     let signature = task.pipeline.signer.sign(RESULT_MEDIA_TYPE, result.to_string().as_bytes());
-    TaskOutput { value: json!({ "result": result, "components": components, "signature": signature }) }
+    let value = json!({ "result": result, "components": components, "signature": signature, "spent": spent });
+    TaskOutput { value }
 }

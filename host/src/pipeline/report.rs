@@ -16,6 +16,7 @@ use super::{
     tally::EntryTally,
     task::Task,
     veto::VetoCounts,
+    work::Spending,
 };
 use crate::{
     domain::{
@@ -81,7 +82,8 @@ pub fn report(task: &Task<'_>) -> Result<TaskOutput, TaskFailure> {
         }),
     };
     let components: Vec<_> = report.components().into_iter().chain(replay_part).chain(beside).collect();
-    Ok(signed(task, result?, &components))
+    let spent = report.spending().spent(task.spec);
+    Ok(signed(task, result?, &components, &spent))
 }
 
 fn to_json(result: &impl Serialize) -> Result<Value, TaskFailure> {
@@ -148,10 +150,7 @@ impl<'a> Report<'a> {
         account.stages.push(StageCost { name: name.to_owned(), tasks: outputs.len(), busy_ms });
         for (task, done) in outputs.iter().enumerate() {
             for cost in &done.costs {
-                match account.costs.iter_mut().find(|known| known.plugin == cost.plugin) {
-                    Some(known) => known.usage.add(&cost.usage),
-                    None => account.costs.push(cost.clone()),
-                }
+                account.add_cost(name, cost);
             }
             account.outputs.extend(done.made.iter().map(|made| OutputRecord {
                 stage: name.to_owned(),
@@ -251,6 +250,11 @@ impl<'a> Report<'a> {
         let Self { chains, forecasts, forecast_usage, .. } = self;
         let promoted = Promoted { chains, forecasts, forecast_usage: *forecast_usage };
         shadow_report::compare(self.task, &promoted)
+    }
+
+    fn spending(&self) -> Spending<'_> {
+        let generated: u64 = self.blocks.iter().map(|block| block.generated).sum();
+        Spending { costs: &self.account.stage_costs, generated: generated as f64, left_out: &self.left_out }
     }
 
     fn components(&self) -> Vec<Component> {

@@ -29,6 +29,16 @@ pub const BLOCK_NUMBERS: u64 = 1 << 32;
 
 /// Scenarios drawn beyond those that are expected to be needed: a further call for the last few costs more.
 const SPARE_SCENARIOS: u32 = 32;
+/// What is drawn for what is expected to be needed: somewhat more.
+const SURPLUS: f64 = 1.02;
+
+/// Scenarios that are drawn to keep `wanted` of them in one block where the constraints veto next to nothing: a first batch, and where
+/// something judges it a second one for what it was short of.
+#[must_use]
+pub fn draws(wanted: u32, is_judged: bool) -> f64 {
+    let batches = if is_judged { 2.0 } else { 1.0 };
+    f64::from(wanted) * SURPLUS + batches * f64::from(SPARE_SCENARIOS)
+}
 
 /// Fills block `block` of simulation `simulation` with `wanted` scenarios.
 ///
@@ -56,6 +66,7 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
             wanted,
             block: ScenarioBlock::empty(race.entries.len()),
             drawn: 0,
+            generated: 0,
             vetoes: VetoCounts::default(),
             drawn_digest: Digest::default(),
             made: Vec::new(),
@@ -78,6 +89,7 @@ pub fn run_block(task: &Task<'_>, simulation: usize, block: u32, wanted: u32) ->
         artifact,
         kept: u64::from(wanted),
         drawn: filled.drawn,
+        generated: filled.generated,
         vetoes: filled.vetoes,
         tally: tally(&filled.block),
     });
@@ -128,6 +140,7 @@ struct Fill<'a> {
     wanted: u32,
     block: ScenarioBlock,
     drawn: u64,
+    generated: u64,
     vetoes: VetoCounts,
     /// All scenarios that were drawn, those of the surplus included.
     drawn_digest: Digest,
@@ -181,6 +194,7 @@ impl Fill<'_> {
         let candidates = self.generator.generate(self.first + self.drawn, self.batch_size())?;
         self.lines.flush(self.task.context);
         self.drawn_digest.scenarios(&candidates);
+        self.generated += candidates.scenarios as u64;
         let mut first = vec![(0_u16, 0_u8); candidates.scenarios];
         for (index, judge) in judges.iter_mut().enumerate() {
             let verdicts = judge.session.judge(&candidates);
@@ -209,7 +223,7 @@ impl Fill<'_> {
     fn batch_size(&self) -> u32 {
         let kept_share = (self.block.scenarios as f64 + 1.0) / (self.drawn as f64 + 1.0);
         let expected = f64::from(self.missing()) / kept_share.max(0.05);
-        (expected * 1.02) as u32 + SPARE_SCENARIOS
+        (expected * SURPLUS) as u32 + SPARE_SCENARIOS
     }
 
     fn give_up_if_hopeless(&self) -> Result<(), FillFailure> {

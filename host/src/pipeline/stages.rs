@@ -77,8 +77,14 @@ pub fn stages(spec: &PinnedSpec) -> Vec<NewStage> {
 }
 
 fn fit_seconds(spec: &PinnedSpec) -> f64 {
+    seconds::PER_ITERATION_AND_RACE * race_iterations(spec)
+}
+
+/// Iterations of all chains of all fits, each times the races that it learns from.
+#[must_use]
+pub fn race_iterations(spec: &PinnedSpec) -> f64 {
     let races = spec.fits.iter().map(|fit| f64::from(fit.chains) * fit.races.len() as f64);
-    seconds::PER_ITERATION_AND_RACE * iterations(spec) * races.sum::<f64>()
+    iterations(spec) * races.sum::<f64>()
 }
 
 /// Iterations of a chain where the calibrator has the parameters that samplers usually have, else a usual number of them.

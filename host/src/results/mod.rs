@@ -4,10 +4,12 @@
 //! Draws and scenario blocks are too large for JSON; they are artifacts (Arrow IPC), named here by content hash.
 
 pub mod compare;
+pub mod cost;
 mod fit;
 mod flat;
 pub mod lineup_file;
 mod portfolio;
+mod preview;
 mod replay;
 mod run;
 mod shadow;
@@ -21,6 +23,7 @@ pub use self::{
     portfolio::{
         DriverExposure, LineupDriver, LineupVeto, PortfolioLineup, PortfolioSummary, PortfolioWorth, WinningClass, Wins,
     },
+    preview::{JobPreview, PreviewStage},
     replay::{EnvironmentDifference, OutputDifference, ReplayReport},
     run::{ComponentCost, OutputRecord, PluginRecord, RESULT_MEDIA_TYPE, RunRecord, StageCost},
     shadow::{

@@ -64,7 +64,7 @@ async fn a_submitted_job_is_accepted_with_a_place_to_look() {
 async fn a_preview_makes_no_job() {
     let server = Server::start().await;
     let answer = server.post("/v1/jobs/preview", &json!({ "kind": "calibrate" })).await;
-    assert_eq!((answer.status, &answer.body["stages"]), (StatusCode::OK, &json!(1)));
+    assert_eq!((answer.status, &answer.body["stages"]), (StatusCode::OK, &json!([{ "name": "only", "tasks": 1 }])));
     assert_eq!(server.get("/v1/jobs").await.body["items"], json!([]));
 }
 
@@ -86,6 +86,7 @@ async fn another_teams_job_is_403_and_an_unknown_one_404_on_every_route() {
             deadline_s: None,
             priority: 0,
             schedule: None,
+            expected: None,
         };
         jobs::submit::submit(server.state.db(), job).await.unwrap()
     };

@@ -34,10 +34,29 @@ use crate::{
         problem::Problem,
         spec::JobSpec,
     },
-    jobs::{JobsConfig, NewStage, outlook::Outlooks},
+    jobs::{JobsConfig, NewStage, costs::Expected, outlook::Outlooks},
     plugins::{PluginLimits, PluginRuntime, PluginsConfig},
+    results::{
+        JobPreview, PreviewStage,
+        cost::{CostEstimate, Figure},
+    },
     webhooks::WebhooksConfig,
 };
+
+/// Two CPU-seconds and a fuel that nobody knows.
+fn estimate() -> CostEstimate {
+    CostEstimate {
+        fuel: Figure::none("a test"),
+        cpu_s: Figure::spread(1.0, 2.0, 3.0, 4),
+        wall_s: Figure::sample(1.0),
+        queue_wait_s: None,
+        components: Vec::new(),
+    }
+}
+
+fn expected() -> Expected {
+    Expected { told: json!(estimate()), cpu_us: 2_000_000 }
+}
 
 /// Plans every job as one task, and refuses calibrations with more than 64 chains.
 struct OneTask;
@@ -57,13 +76,33 @@ impl Planner for OneTask {
                 );
             }
             let stages = vec![NewStage { name: "only".to_owned(), weight: 1.0, tasks: vec![json!({})] }];
-            Ok(PlannedJob { spec: serde_json::to_value(&spec).unwrap(), stages })
+            Ok(PlannedJob { spec: serde_json::to_value(&spec).unwrap(), stages, expected: Some(expected()) })
         }
         .boxed()
     }
 
-    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<Value, Problem>> {
-        async move { self.plan(team, spec).await.map(|planned| json!({ "stages": planned.stages.len() })) }.boxed()
+    fn expected<'a>(&'a self, _: &'a TeamId, _: &'a Value, _: &'a [NewStage]) -> BoxFuture<'a, Option<Expected>> {
+        async { Some(expected()) }.boxed()
+    }
+
+    fn preview<'a>(&'a self, team: &'a TeamId, spec: JobSpec) -> BoxFuture<'a, Result<JobPreview, Problem>> {
+        async move {
+            let kind = spec.kind();
+            let planned = self.plan(team, spec).await?;
+            let stages = planned.stages.into_iter();
+            Ok(JobPreview {
+                kind,
+                is_feasible: true,
+                stages: stages.map(|stage| PreviewStage { name: stage.name, tasks: stage.tasks.len() }).collect(),
+                plugins: Vec::new(),
+                shadows: Vec::new(),
+                history_races: 0,
+                warnings: Vec::new(),
+                sample: json!({ "skipped": "a test" }),
+                estimate: estimate(),
+            })
+        }
+        .boxed()
     }
 }
 

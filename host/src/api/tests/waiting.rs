@@ -160,10 +160,16 @@ async fn a_team_that_has_used_up_its_cpu_seconds_comes_back_tomorrow() {
         tx.commit().await.unwrap();
     };
     let spec = |seed: u32| json!({ "kind": "calibrate", "seed": seed });
-    use_up(59_999_999).await;
+    // Each job is expected to use two CPU-seconds.
+    use_up(58_000_001).await;
+    let costly = server.post("/v1/jobs", &spec(1)).await;
+    assert_eq!((costly.status, costly.code()), (StatusCode::TOO_MANY_REQUESTS, "over-quota"));
+    assert!(costly.body["detail"].as_str().unwrap().starts_with("Past jobs say"), "{}", costly.body);
+    use_up(58_000_000).await;
     let taken = server.post("/v1/jobs", &spec(1)).await;
     assert_eq!(taken.status, StatusCode::ACCEPTED, "{}", taken.body);
-    assert!(taken.headers["ratelimit"].to_str().unwrap().contains("\"cpu-seconds\";r=0;t="), "{:?}", taken.headers);
+    assert!(taken.headers["ratelimit"].to_str().unwrap().contains("\"cpu-seconds\";r=2;t="), "{:?}", taken.headers);
+    assert_eq!(server.get("/v1/quota").await.body["cpu_s_promised"], 2.0);
     use_up(60_000_000).await;
     let refused = server.post("/v1/jobs", &spec(2)).await;
     assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "over-quota"));

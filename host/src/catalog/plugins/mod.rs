@@ -7,6 +7,7 @@ mod find;
 mod quarantine;
 mod shadows;
 mod sharing;
+mod stops;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use self::{
     quarantine::{Failure, Moved, Quarantined, note_failure, quarantine, release},
     shadows::{NewShadowRun, ShadowRun, insert_shadow_runs, list_shadow_runs},
     sharing::{Sharing, Visibility, share, sharing},
+    stops::{Stops, note_stop, stops},
 };
 use super::{error::CatalogError, rows};
 use crate::{

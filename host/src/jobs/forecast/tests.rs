@@ -92,7 +92,7 @@ fn positions_are_told_without_history_and_times_are_not() {
     assert_eq!(positions_of(&queue), [Some(1), Some(2)]);
     assert!(outlooks(&queue).iter().all(|outlook| outlook.begins_s.is_none() && outlook.ends_s.is_none()));
     let idle = Queue { workers: 0, jobs: vec![queued(0, &[fresh(1, 1.0)])], ..queue };
-    assert_eq!(outlooks(&idle), [Outlook { position: Some(1), begins_s: None, ends_s: None }]);
+    assert_eq!(outlooks(&idle), [Outlook { position: Some(1), begins_s: None, ends_s: None, runs_s: None }]);
 }
 
 #[test]

@@ -51,11 +51,13 @@ const HOLD_ARTIFACTS: &str = "
 
 const REFERENCES: &str = "DELETE FROM artifact_references WHERE job_id = $1";
 const TAGS: &str = "DELETE FROM job_tags WHERE job_id = $1";
+const COSTS: &str = "DELETE FROM job_costs WHERE job_id = $1";
+const STOPS: &str = "DELETE FROM plugin_stops WHERE job_id = $1";
 const TASKS: &str = "DELETE FROM tasks WHERE job_id = $1";
 const STAGES: &str = "DELETE FROM stages WHERE job_id = $1";
 const JOB: &str = "DELETE FROM jobs WHERE id = $1";
 /// Stages, tasks and the job itself go in one transaction: nobody sees a job without its plan.
-const PLAN: [&str; 5] = [REFERENCES, TAGS, TASKS, STAGES, JOB];
+const PLAN: [&str; 7] = [REFERENCES, TAGS, COSTS, STOPS, TASKS, STAGES, JOB];
 
 /// Deletes an ended job with everything that belongs to it. Returns false where it is kept, see [`Unless`], or gone already. Its
 /// artifacts stay for another `hold_us`, and as long as somebody else names them.

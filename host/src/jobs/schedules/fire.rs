@@ -162,7 +162,7 @@ impl Firing<'_> {
         if let Some(twin) = admission::live_twin_in(tx, &job).await? {
             return self.skip(tx, still_running(&twin)).await;
         }
-        if let Some(problem) = over_quota(&quota::quota_in(tx, &job.team, self.quota).await?) {
+        if let Some(problem) = over_quota(&quota::quota_in(tx, &job.team, self.quota).await?, &job) {
             return self.skip(tx, problem).await;
         }
         let job = NewJob { schedule: Some(self.schedule.id.clone()), ..job };
@@ -234,14 +234,17 @@ fn still_running(twin: &JobId) -> Problem {
     )
 }
 
-fn over_quota(quota: &Quota) -> Option<Problem> {
+fn over_quota(quota: &Quota, job: &NewJob) -> Option<Problem> {
+    let expected_us = job.expected.as_ref().map_or(0, |expected| expected.cpu_us);
     let (detail, limit) = if quota.has_too_many_jobs() {
         let detail =
             format!("{} jobs of your team were queued or running, so no further one was made.", quota.live_jobs);
         (detail, format!("{} unfinished jobs per team", quota.live_jobs_max))
     } else {
-        let most = quota.cpu_s_max.filter(|_| quota.is_out_of_cpu())?;
-        let detail = "The tasks of your team had used up the CPU-seconds of the day, so no job was made.".to_owned();
+        let is_over = quota.is_out_of_cpu() || quota.lacks_cpu_for(expected_us);
+        let most = quota.cpu_s_max.filter(|_| is_over)?;
+        let detail =
+            "The jobs of your team had used up the CPU-seconds of the day, or nearly, so no job was made.".to_owned();
         (detail, format!("{most} CPU-seconds per team and day"))
     };
     let action = "Let the schedule fire at a quieter time, or ask the operator for more.";

@@ -98,6 +98,14 @@ macro_rules! behaviours {
                 a_process_that_says_nothing_for_a_minute_does_not_count,
                 a_queue_of_too_many_stages_is_not_looked_ahead_for,
             }
+            costs {
+                a_jobs_cost_is_written_down_once_however_often_its_tasks_were_tried,
+                a_job_without_a_result_leaves_no_costs,
+                the_newest_jobs_say_what_a_component_costs,
+                other_teams_jobs_count_only_where_a_team_has_none_and_asks_for_all,
+                what_a_job_is_expected_to_use_counts_until_it_has_ended,
+                a_job_that_nobody_has_submitted_is_foreseen_behind_the_queue,
+            }
             worker {
                 stages_see_the_outputs_of_earlier_ones_in_order,
                 outputs_of_an_unknown_stage_are_a_fatal_problem,

@@ -108,6 +108,7 @@ async fn submit_one(db: &Db) -> JobId {
         deadline_s: None,
         priority: 0,
         schedule: None,
+        expected: None,
     };
     submit::submit(db, job).await.unwrap()
 }

@@ -87,6 +87,7 @@ impl Store {
             deadline_s: None,
             priority: 0,
             schedule: None,
+            expected: None,
         }
     }
 

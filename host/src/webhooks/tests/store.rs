@@ -145,6 +145,7 @@ pub(super) fn plan(team: &TeamId) -> NewJob {
         deadline_s: None,
         priority: 0,
         schedule: None,
+        expected: None,
     }
 }
 

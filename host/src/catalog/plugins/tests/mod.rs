@@ -26,6 +26,7 @@ macro_rules! behaviours {
             a_rerun_is_refused_where_a_version_of_its_plan_is_held_back,
             what_runs_beside_an_alias_is_set_and_taken_away,
             what_came_of_a_candidate_is_listed_for_its_team_newest_first,
+            a_job_counts_once_for_each_way_in_which_a_version_failed_it,
             a_failure_is_counted_once_however_many_write_it_down_at_once,
         }
     };

@@ -9,8 +9,8 @@ use crate::{
         plugins::{
             AliasChanges, CatalogError, Move, NewShadowRun, PluginAlias, Sharing, Standing, StoredPlugin, UploadState,
             Visibility, alias_history, change_alias, delete_alias, deprecate_plugin, disable_plugin, insert_plugin,
-            insert_shadow_runs, list_aliases, list_plugins, list_shadow_runs, plugin_report, promote, quarantine,
-            quarantine_among, release, settle_plugin, share, sharing,
+            insert_shadow_runs, list_aliases, list_plugins, list_shadow_runs, note_stop, plugin_report, promote,
+            quarantine, quarantine_among, release, settle_plugin, share, sharing, stops,
         },
     },
     domain::{
@@ -316,6 +316,19 @@ pub(super) async fn what_came_of_a_candidate_is_listed_for_its_team_newest_first
     let second = list(&store.team, first.next.as_ref()).await;
     assert_eq!((&second.items[0].job, second.next), (&jobs[0], None));
     assert!(list(&store.other, None).await.items.is_empty());
+}
+
+pub(super) async fn a_job_counts_once_for_each_way_in_which_a_version_failed_it(store: Store) {
+    let plugin = store.version("1.0.0").await;
+    let jobs = [JobId::random(), JobId::random()];
+    for (job, code) in [(0, "plugin-trapped"), (0, "plugin-trapped"), (1, "plugin-trapped"), (1, "plugin-out-of-fuel")]
+    {
+        note_stop(&store.db, &plugin.id, &store.team, &jobs[job], code).await.unwrap();
+    }
+    let found = stops(&store.db, &store.team, &plugin.id).await.unwrap();
+    let found: Vec<_> = found.iter().map(|stops| (stops.code.as_str(), stops.jobs)).collect();
+    assert_eq!(found, [("plugin-out-of-fuel", 1), ("plugin-trapped", 2)]);
+    assert!(stops(&store.db, &store.other, &plugin.id).await.unwrap().is_empty());
 }
 
 pub(super) async fn a_failure_is_counted_once_however_many_write_it_down_at_once(store: Store) {

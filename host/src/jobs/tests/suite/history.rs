@@ -206,7 +206,10 @@ async fn outlook(store: &Store, job: &JobId) -> Option<Outlook> {
 
 pub(in crate::jobs::tests) async fn what_ended_jobs_took_says_what_queued_ones_will(store: Store) {
     let waiting = store.submit(&[1, 1]).await;
-    assert_eq!(outlook(&store, &waiting).await.unwrap(), Outlook { position: Some(1), begins_s: None, ends_s: None });
+    assert_eq!(
+        outlook(&store, &waiting).await.unwrap(),
+        Outlook { position: Some(1), begins_s: None, ends_s: None, runs_s: None }
+    );
     store.finish_all().await;
     take(&store, 10).await;
     fleet::announce(&store.db, 2).await.unwrap();
@@ -324,7 +327,7 @@ pub(in crate::jobs::tests) async fn a_queue_of_too_many_stages_is_not_looked_ahe
     store.submit(&[1, 1]).await;
     let read = async |stages_max| {
         let mut snapshot = store.db.snapshot().await.unwrap();
-        outlook::read(&mut snapshot, u32::MAX, stages_max).await.unwrap().map(|(ids, _)| ids.len())
+        outlook::read(&mut snapshot, u32::MAX, stages_max).await.unwrap().map(|live| live.ids.len())
     };
     assert_eq!((read(2).await, read(1).await), (Some(1), None));
 }

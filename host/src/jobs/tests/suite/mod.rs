@@ -1,6 +1,7 @@
 //! The behaviours, by subject.
 
 pub(super) mod cancel;
+pub(super) mod costs;
 pub(super) mod history;
 pub(super) mod lease;
 pub(super) mod plan;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     db::artifacts::ArtifactHash,
-    domain::ids::JobId,
+    domain::{ids::JobId, plugin::Usage},
     jobs::{
         JobsError, NewJob, cancel,
         finish::Verdict,
@@ -43,6 +43,7 @@ async fn rows_of(store: &Store, job: &JobId) -> i64 {
         "SELECT COUNT(*) FROM events WHERE job_id = $1",
         "SELECT COUNT(*) FROM artifact_references WHERE job_id = $1",
         "SELECT COUNT(*) FROM job_tags WHERE job_id = $1",
+        "SELECT COUNT(*) FROM job_costs WHERE job_id = $1",
     ] {
         let found: i64 = sqlx::query_scalar(count).bind(job.as_str()).fetch_one(store.db.read()).await.unwrap();
         rows += found;
@@ -76,7 +77,11 @@ pub(in crate::jobs::tests) async fn a_deleted_job_leaves_no_row_and_a_live_or_pi
     let job = submit::submit(&store.db, plan).await.unwrap();
     let refused = retention::delete_job(&store.db, &job, Unless::Never, HOLD_US).await.unwrap_err();
     assert!(matches!(refused, JobsError::JobLive(_)), "{refused}");
-    store.finish_all().await;
+    while let Some(claim) = store.claim().await {
+        let mut output = result_of(json!("fine"));
+        output["spent"] = json!([{ "stage": "stage 0", "component": "a", "unit": "b", "units": 1.0, "asked": 1.0, "usage": Usage::default() }]);
+        store.record(&claim.lease, Verdict::Done(output)).await;
+    }
     let before = rows_of(&store, &job).await;
 
     keep(&store, &job, true).await;
@@ -162,7 +167,7 @@ pub(in crate::jobs::tests) async fn an_ended_job_lets_go_of_its_checkpoints(stor
 }
 
 /// Tables whose rows belong to a job. A new one has to go with its job: add it to `retention/prune.rs`, and here.
-const OF_JOBS: [&str; 6] = ["artifact_references", "attempts", "events", "job_tags", "stages", "tasks"];
+const OF_JOBS: [&str; 7] = ["artifact_references", "attempts", "events", "job_costs", "job_tags", "stages", "tasks"];
 
 #[tokio::test]
 async fn no_table_of_jobs_is_forgotten() {
