@@ -70,7 +70,7 @@ fn cold_compile(bencher: Bencher<'_, '_>, subject: &Subject) {
     bencher.with_inputs(runtime_of).bench_refs(|(runtime, _)| runtime.admit(&subject.wasm).unwrap());
 }
 
-/// Screen, read the compiled code, check its MAC, link, describe.
+/// Read the compiled code, check its MAC, link, describe.
 #[divan::bench(args = subjects(), sample_count = 50)]
 fn cached_load(bencher: Bencher<'_, '_>, subject: &Subject) {
     let directory = TempDir::new().unwrap();

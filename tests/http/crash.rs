@@ -6,22 +6,26 @@ use serde_json::{Value, json};
 
 use crate::{
     season::{import, result, small_fit, submit, wait_until, without_cost},
-    server::Server,
+    server::{Place, Server},
 };
 
 #[test]
 fn a_killed_server_goes_on_from_the_checkpoint_to_a_bit_identical_result() {
-    let undisturbed = Server::start();
+    // Long enough that nobody finishes it before it is killed, with more checkpoints than its length would bring.
+    let mut fit = small_fit();
+    fit["calibrator"]["params"] = json!({ "warmup": 600, "draws": 900 });
+    let place = Place::shared(vec![("PADDOCK_PIPELINE__CHECKPOINT_MS".to_owned(), "20".to_owned())]);
+    let undisturbed = Server::start_at(&place, &[]);
     let key = undisturbed.key("team", "submit,read");
     import(&undisturbed, &key);
-    let id = submit(&undisturbed, &key, &small_fit());
+    let id = submit(&undisturbed, &key, &fit);
     let expected = without_cost(result(&undisturbed, &key, &id));
     drop(undisturbed);
 
-    let server = Server::start();
+    let server = Server::start_at(&place, &[]);
     let key = server.key("team", "submit,read");
     import(&server, &key);
-    let id = submit(&server, &key, &small_fit());
+    let id = submit(&server, &key, &fit);
     wait_until(&server, &key, &id, |job| job["stages"][0]["progress_percent"].as_f64().unwrap() > 20.0);
     let server = server.kill_and_start_again();
     let found = without_cost(result(&server, &key, &id));

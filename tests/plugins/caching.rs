@@ -81,6 +81,8 @@ fn a_loaded_plugin_is_remembered_and_wrong_bytes_are_not_loaded() {
     let hash = room.admit(&wasm).hash;
     let unasked = || -> Result<Vec<u8>, String> { panic!("the bytes are not needed") };
     assert_eq!(room.runtime.load(&hash, unasked).unwrap().hash(), hash);
+    let after_a_restart = runtime_in(&room.directory, MAC_KEY, PluginLimits::default());
+    assert_eq!(after_a_restart.load(&hash, unasked).unwrap().hash(), hash);
     let other = hash_of(b"something else");
     let failure = room.runtime.load(&other, || Ok::<_, String>(wasm.clone())).unwrap_err();
     assert!(matches!(failure.outcome, Outcome::HostFailed { .. }) && failure.is_retryable());

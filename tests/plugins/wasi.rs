@@ -10,7 +10,7 @@ use serde_json::Map;
 
 use crate::{
     fixture::{Fixture, LISTS, data, ok_list},
-    room::{Lines, Room, context, race, scenarios},
+    room::{Lines, MAC_KEY, Room, context, race, runtime_in, scenarios},
 };
 
 /// The part of WASI that the fixtures use.
@@ -99,6 +99,18 @@ fn wasi_is_refused_by_name_unless_the_operator_lets_it_in() {
     assert!(rejection.action().contains("plugins.wasi"));
     assert!(Room::with(with_wasi()).admit(&wasm).plugin.uses_wasi());
     assert!(!Room::with(with_wasi()).admit(&Fixture::constraint().build()).plugin.uses_wasi());
+}
+
+#[test]
+fn what_is_kept_from_a_time_with_wasi_is_not_loaded_without_it() {
+    let room = Room::with(with_wasi());
+    let wasm = judging("").build_in(WORLD);
+    let hash = room.admit(&wasm).hash;
+    let unasked = || -> Result<Vec<u8>, String> { panic!("the bytes are not needed") };
+    assert!(runtime_in(&room.directory, MAC_KEY, with_wasi()).load(&hash, unasked).unwrap().uses_wasi());
+    let without = runtime_in(&room.directory, MAC_KEY, PluginLimits::default());
+    let failure = without.load(&hash, || Ok::<_, String>(wasm)).unwrap_err();
+    assert!(matches!(failure.outcome, Outcome::Rejected(Rejection::ForeignImport { .. })), "{failure}");
 }
 
 #[test]

@@ -14,12 +14,19 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use wasmtime::{Engine, component::Component};
 
+use super::screen::Screened;
+use crate::domain::plugin::World;
+
 const MAC_BYTES: usize = 32;
 /// Separates these MACs from any other use of the key.
-const MAC_CONTEXT: &[u8] = b"paddock compiled component v1\0";
+const MAC_CONTEXT: &[u8] = b"paddock compiled component v2\0";
 const EXTENSION: &str = "compiled";
 
-/// A directory of compiled components, by component hash, engine configuration and paddock version.
+/// Worlds by the byte that stands for them in a file, from 0.
+const WORLDS: [World; 3] = [World::Calibrator, World::Generator, World::Constraint];
+
+/// A directory of compiled components, by component hash, engine configuration and paddock version. A file holds a MAC, what
+/// screening found out (two bytes: the world, and 1 for the second tier), and the code.
 #[derive(Debug)]
 pub struct CodeCache {
     directory: PathBuf,
@@ -44,8 +51,8 @@ impl CodeCache {
         &self.engine_key
     }
 
-    /// The code of the component with this hash, if it is here and whole.
-    pub fn load(&self, engine: &Engine, hash: &str) -> Option<Component> {
+    /// The code of the component with this hash and what screening said of it, if it is here and whole.
+    pub fn load(&self, engine: &Engine, hash: &str) -> Option<(Component, Screened)> {
         let path = self.path(hash);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -55,7 +62,7 @@ impl CodeCache {
                 return None;
             }
         };
-        let Some(code) = self.verified(hash, &bytes) else {
+        let Some((screened, code)) = self.verified(hash, &bytes).and_then(split) else {
             tracing::warn!(cache.file = %path.display(), "a compiled component fails its MAC and is compiled again");
             return None;
         };
@@ -64,7 +71,7 @@ impl CodeCache {
         match unsafe { Component::deserialize(engine, code) } {
             Ok(component) => {
                 touch(&path);
-                Some(component)
+                Some((component, screened))
             }
             Err(error) => {
                 tracing::warn!(cache.file = %path.display(), %error, "a compiled component does not fit this engine and is compiled again");
@@ -77,10 +84,10 @@ impl CodeCache {
     ///
     /// # Errors
     /// Where the engine does not take the code: the compiler is another binary.
-    pub fn adopt(&self, engine: &Engine, hash: &str, code: &[u8]) -> wasmtime::Result<Component> {
+    pub fn adopt(&self, engine: &Engine, hash: &str, code: &[u8], screened: Screened) -> wasmtime::Result<Component> {
         // SAFETY: the code comes straight from this installation's own compiler.
         let component = unsafe { Component::deserialize(engine, code) }?;
-        if let Err(error) = self.store(hash, code) {
+        if let Err(error) = self.store(hash, &joined(screened, code)) {
             tracing::warn!(cache.directory = %self.directory.display(), %error, "a compiled component cannot be kept");
         }
         Ok(component)
@@ -96,12 +103,12 @@ impl CodeCache {
         fs::remove_file(&path)
     }
 
-    fn store(&self, hash: &str, code: &[u8]) -> io::Result<()> {
+    fn store(&self, hash: &str, content: &[u8]) -> io::Result<()> {
         let temporary = self.temporary_path();
-        let tag = self.mac(hash, code).finalize().into_bytes();
+        let tag = self.mac(hash, content).finalize().into_bytes();
         let written = File::create_new(&temporary).and_then(|mut file| {
             file.write_all(&tag)?;
-            file.write_all(code)
+            file.write_all(content)
         });
         // No fsync: a file torn by a crash fails its MAC.
         let renamed = written.and_then(|()| fs::rename(&temporary, self.path(hash)));
@@ -113,18 +120,18 @@ impl CodeCache {
     }
 
     fn verified<'a>(&self, hash: &str, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let (tag, code) = bytes.split_at_checked(MAC_BYTES)?;
+        let (tag, content) = bytes.split_at_checked(MAC_BYTES)?;
         // `verify_slice` takes the same time whatever the tag.
-        self.mac(hash, code).verify_slice(tag).ok().map(|()| code)
+        self.mac(hash, content).verify_slice(tag).ok().map(|()| content)
     }
 
-    /// The MAC binds the code to its name, so that one whole file cannot stand in for another.
-    fn mac(&self, hash: &str, code: &[u8]) -> Hmac<Sha256> {
+    /// The MAC binds the content to its name, so that one whole file cannot stand in for another.
+    fn mac(&self, hash: &str, content: &[u8]) -> Hmac<Sha256> {
         // HMAC pads a short key with zeros to the hash's block (RFC 2104, section 2).
         let mut block = [0; 64];
         block[..self.mac_key.len()].copy_from_slice(&self.mac_key);
         let mut mac = Hmac::<Sha256>::new(&block.into());
-        for part in [MAC_CONTEXT, hash.as_bytes(), b"\0", self.engine_key.as_bytes(), b"\0", code] {
+        for part in [MAC_CONTEXT, hash.as_bytes(), b"\0", self.engine_key.as_bytes(), b"\0", content] {
             mac.update(part);
         }
         mac
@@ -162,6 +169,19 @@ impl CodeCache {
     }
 }
 
+/// What is kept of a component: what screening found out, and its code.
+fn joined(screened: Screened, code: &[u8]) -> Vec<u8> {
+    let world = WORLDS.iter().position(|&world| world == screened.world).unwrap_or(WORLDS.len());
+    let mut content = vec![world as u8, u8::from(screened.uses_wasi)];
+    content.extend_from_slice(code);
+    content
+}
+
+fn split(content: &[u8]) -> Option<(Screened, &[u8])> {
+    let (&[world, tier], code) = content.split_first_chunk()?;
+    Some((Screened { world: *WORLDS.get(usize::from(world))?, uses_wasi: tier == 1 }, code))
+}
+
 /// Marks a file as used now, for [`CodeCache::prune`]; a file that cannot be marked only goes sooner.
 fn touch(path: &Path) {
     if let Ok(file) = File::options().append(true).open(path) {
@@ -175,4 +195,22 @@ fn engine_key(engine: &Engine) -> String {
     engine.precompile_compatibility_hash().hash(&mut hasher);
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_component_comes_back() {
+        for world in WORLDS {
+            for uses_wasi in [false, true] {
+                let screened = Screened { world, uses_wasi };
+                assert_eq!(split(&joined(screened, b"code")), Some((screened, b"code".as_slice())));
+            }
+        }
+        for content in [&[][..], &[0], &[3, 0, 1]] {
+            assert_eq!(split(content), None);
+        }
+    }
 }

@@ -150,7 +150,7 @@ impl PluginRuntime {
         Ok(Admitted { hash, description: plugin.description().clone(), compile_ms, plugin })
     }
 
-    /// The plugin with this hash; `wasm` is asked for its bytes only where it is not in memory.
+    /// The plugin with this hash; `wasm` is asked for its bytes only where it is neither in memory nor in the cache.
     ///
     /// # Errors
     /// [`Outcome::HostFailed`] where `wasm` fails or gives other bytes; else as [`Self::admit`].
@@ -160,6 +160,11 @@ impl PluginRuntime {
         E: std::fmt::Display,
     {
         if let Some(plugin) = self.remembered(hash) {
+            return Ok(plugin);
+        }
+        if let Some((component, screened)) = self.kept(hash) {
+            let plugin = self.described(&component, screened, hash)?;
+            self.remember(&plugin);
             return Ok(plugin);
         }
         let host_failed = |message| unnamed(hash).failure("load", Outcome::HostFailed { message });
@@ -206,7 +211,7 @@ impl PluginRuntime {
         let shared = &self.shared;
         let rejected = |rejection| unnamed(hash).failure("upload", Outcome::Rejected(rejection));
         let screened = screen(wasm, &shared.limits).map_err(rejected)?;
-        let (component, compile_ms) = self.compiled(hash, wasm)?;
+        let (component, compile_ms) = self.compiled(hash, wasm, screened)?;
         let plugin = self.described(&component, screened, hash)?;
         Ok((plugin, compile_ms))
     }
@@ -217,17 +222,23 @@ impl PluginRuntime {
         LoadedPlugin::describe(Arc::clone(engine), linker, Arc::clone(limits), component, screened, hash)
     }
 
+    /// The compiled component, where it was screened before it was kept and its tier is still allowed.
+    fn kept(&self, hash: &str) -> Option<(Component, Screened)> {
+        let Shared { engine, cache, limits, .. } = &*self.shared;
+        cache.load(&engine.engine, hash).filter(|(_, screened)| limits.wasi || !screened.uses_wasi)
+    }
+
     /// The compiled component and the milliseconds that compiling took.
-    fn compiled(&self, hash: &str, wasm: &[u8]) -> Result<(Component, f64), PluginFailure> {
+    fn compiled(&self, hash: &str, wasm: &[u8], screened: Screened) -> Result<(Component, f64), PluginFailure> {
         let Shared { engine, cache, queue, limits, .. } = &*self.shared;
-        if let Some(component) = cache.load(&engine.engine, hash) {
+        if let Some((component, _)) = cache.load(&engine.engine, hash) {
             return Ok((component, 0.0));
         }
         let failure = |outcome| unnamed(hash).failure("compile", outcome);
         let started = Instant::now();
         let code = queue.compile(wasm, limits).map_err(failure)?;
         let compile_ms = started.elapsed().as_secs_f64() * 1e3;
-        let component = cache.adopt(&engine.engine, hash, &code).map_err(|error| {
+        let component = cache.adopt(&engine.engine, hash, &code, screened).map_err(|error| {
             failure(Outcome::HostFailed { message: format!("the compiler's code does not fit this engine: {error}") })
         })?;
         Ok((component, compile_ms))
