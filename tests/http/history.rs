@@ -9,13 +9,6 @@ use crate::{
     server::{Server, paddock},
 };
 
-/// Runs a command of the binary as a client of the server.
-fn client(server: &Server, key: &str, arguments: &[&str]) -> Output {
-    let mut command = paddock(server.data_dir());
-    command.env("PADDOCK_SERVER", format!("http://{}", server.address)).env("PADDOCK_API_KEY", key);
-    command.args(arguments).output().unwrap()
-}
-
 fn text(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -59,7 +52,7 @@ fn a_job_is_found_again_and_compared_with_its_rerun_and_with_another() {
     assert_eq!(early.verdict(), (409, "job-not-finished", None));
     result(&server, &key, &other);
 
-    let same = text(&client(&server, &key, &["job", "compare", &first, &again]));
+    let same = text(&server.client(&key, &["job", "compare", &first, &again]));
     assert!(same.starts_with("the results are identical: "), "{same}");
     let differs = server.get(&key, &format!("/v1/jobs/{first}/compare/{other}")).body;
     assert_eq!((&differs["identical"], &differs["request"]["items"][0]["place"]), (&json!(false), &json!("/seed")));
@@ -68,11 +61,11 @@ fn a_job_is_found_again_and_compared_with_its_rerun_and_with_another() {
     assert!(!differs["seeds"]["items"].as_array().unwrap().is_empty());
 
     let listed =
-        text(&client(&server, &key, &["job", "list", "--tag", "nightly", "--state", "succeeded", "--limit", "1"]));
-    let listed_partial = text(&client(&server, &key, &["job", "list", "--tag", "nightly", "--state", "partial"]));
+        text(&server.client(&key, &["job", "list", "--tag", "nightly", "--state", "succeeded", "--limit", "1"]));
+    let listed_partial = text(&server.client(&key, &["job", "list", "--tag", "nightly", "--state", "partial"]));
     let both = format!("{listed}{listed_partial}");
     assert!(both.contains("nightly fit") && !both.contains(&other), "{both}");
-    let refused = client(&server, &key, &["job", "list", "--from", "yesterday"]);
+    let refused = server.client(&key, &["job", "list", "--from", "yesterday"]);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("created_from"));
 }

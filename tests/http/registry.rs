@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     season::{import, result, small_fit, submit, wait_until},
-    server::{Answer, Place, Server, paddock},
+    server::{Answer, Place, Server},
 };
 
 /// Entries of the race that uploads are tested on; those of the made-up season have more.
@@ -60,9 +60,7 @@ pub fn judged_by(simulation: &Value, constraint: &Value) -> Value {
 }
 
 fn client(server: &Server, key: &str, arguments: &[&str]) -> Output {
-    let mut command = paddock(server.data_dir());
-    command.env("PADDOCK_SERVER", format!("http://{}", server.address)).env("PADDOCK_API_KEY", key);
-    command.args(["plugin"]).args(arguments).output().unwrap()
+    server.client(key, &[&["plugin"], arguments].concat())
 }
 
 /// What a command says, where it succeeds.

@@ -8,14 +8,12 @@ use crate::{
     registry::{judged_by, simulation},
     results::hold_against,
     season::{result, small_fit, submit},
-    server::{Server, paddock},
+    server::Server,
 };
 
 /// Runs `paddock job verify` as a client of the server.
 fn verify(server: &Server, key: &str, arguments: &[&str]) -> (bool, String) {
-    let mut command = paddock(server.data_dir());
-    command.env("PADDOCK_SERVER", format!("http://{}", server.address)).env("PADDOCK_API_KEY", key);
-    let Output { status, stdout, stderr } = command.args(["job", "verify"]).args(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = server.client(key, &[&["job", "verify"], arguments].concat());
     (status.success(), [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat())
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    season::{import, result, small_fit, wait_until},
+    season::{eventually, import, result, small_fit, wait_until},
     server::{Place, Server},
     support::postgres::Cluster,
 };
@@ -25,17 +25,8 @@ fn create(server: &Server, key: &str, body: &Value) -> String {
     id
 }
 
-/// Looks at a schedule until it is as `is_so` wants it.
 fn wait(server: &Server, key: &str, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let started = std::time::Instant::now();
-    loop {
-        let schedule = server.get(key, &format!("/v1/schedules/{id}")).body;
-        if is_so(&schedule) {
-            return schedule;
-        }
-        assert!(started.elapsed().as_secs() < 60, "still waiting: {schedule}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    eventually(server, key, &format!("/v1/schedules/{id}"), is_so)
 }
 
 #[test]

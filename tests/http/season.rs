@@ -13,7 +13,10 @@ use crate::server::Server;
 /// Longer than any job of the tests takes on a busy machine; past it a test fails instead of hanging.
 const JOB_ENDS_WITHIN: Duration = Duration::from_secs(240);
 
-/// Pause between two looks at a job.
+/// Longer than anything else takes that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Pause between two looks at what has no signal.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Imports the made-up season and its slate for the key's team; gives the slate's answer.
@@ -41,9 +44,10 @@ pub fn submit(server: &Server, key: &str, spec: &Value) -> String {
     id
 }
 
-/// Looks at a job until it is as `is_so` wants it.
+/// Looks at a job whenever something has happened to it, until it is as `is_so` wants it.
 pub fn wait_until(server: &Server, key: &str, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let started = Instant::now();
+    let mut seen = 0;
     loop {
         let job = server.get(key, &format!("/v1/jobs/{id}"));
         assert_eq!(job.status, 200, "{}", job.body);
@@ -52,6 +56,19 @@ pub fn wait_until(server: &Server, key: &str, id: &str, is_so: impl Fn(&Value) -
         }
         let has_time = started.elapsed() < JOB_ENDS_WITHIN;
         assert!(has_time, "still waiting: {} {}", job.body["state"], job.body["problem"]);
+        seen = server.next_event(key, id, seen);
+    }
+}
+
+/// Looks at what the API has no signal for until it is as `is_so` wants it.
+pub fn eventually(server: &Server, key: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let started = Instant::now();
+    loop {
+        let body = server.get(key, path).body;
+        if is_so(&body) {
+            return body;
+        }
+        assert!(started.elapsed() < PATIENCE, "still waiting: {body}");
         thread::sleep(POLL);
     }
 }

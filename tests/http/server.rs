@@ -3,14 +3,18 @@
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
+    time::Duration,
 };
 
 use paddock::db::{Db, DbConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::{Agent, http::Response};
+
+/// The longest that a test waits for an event before it looks for itself.
+const EVENT_WAIT: Duration = Duration::from_secs(2);
 
 const NO_ANSWER: &str = "the server did not answer";
 
@@ -145,6 +149,35 @@ impl Server {
             paddock(self.directory.path()).args(arguments).envs(self.environment.iter().cloned()).output().unwrap();
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Runs a command of the binary as a client of the server.
+    pub fn client(&self, key: &str, arguments: &[&str]) -> Output {
+        let mut command = paddock(self.data_dir());
+        command.env("PADDOCK_SERVER", format!("http://{}", self.address)).env("PADDOCK_API_KEY", key);
+        command.args(arguments).output().unwrap()
+    }
+
+    /// Waits until something has happened to a job after the event `seen`, or two seconds are over; gives the newest event.
+    pub fn next_event(&self, key: &str, job: &str, seen: u64) -> u64 {
+        let path = format!("/v1/jobs/{job}/events/stream");
+        let request = self.agent.get(self.url(&path)).header("authorization", format!("Bearer {key}"));
+        let request = request.header("last-event-id", seen.to_string());
+        let mut newest = seen;
+        // A stream that breaks off, because its server stops for example, only means that it is time to look again.
+        let Ok(answered) = request.config().timeout_recv_body(Some(EVENT_WAIT)).build().call() else { return newest };
+        let mut stream = BufReader::new(answered.into_body().into_reader());
+        while let Ok(there) = stream.fill_buf() {
+            let text = String::from_utf8_lossy(there);
+            let ids = text.lines().filter_map(|line| line.strip_prefix("id:")?.trim().parse::<u64>().ok());
+            newest = ids.max().map_or(newest, |id| id.max(newest));
+            let read = there.len();
+            if read == 0 || newest > seen {
+                break;
+            }
+            stream.consume(read);
+        }
+        newest
     }
 
     /// Changes rows beside the server: what would take months in a test.

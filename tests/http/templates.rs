@@ -78,7 +78,6 @@ fn generators_and_calibrators_conform() {
 }
 
 #[test]
-#[ignore = "takes a minute: half of it the compiling of two Python runtimes"]
 fn generators_and_calibrators_in_python_conform() {
     let directory = tempfile::tempdir().unwrap();
     for world in ["generator", "calibrator"].into_iter().filter(|_| has_tools("python")) {

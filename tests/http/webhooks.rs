@@ -9,7 +9,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{
@@ -22,7 +22,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    season::{import, result, small_fit, submit},
+    season::{eventually, import, result, small_fit, submit},
     server::{Place, Server},
     support::postgres::Cluster,
 };
@@ -180,22 +180,9 @@ fn webhook(server: &Server, key: &str, url: &str, events: Option<&[&str]>) -> (S
     (made.location.unwrap(), made.body["secret"].as_str().unwrap().to_owned())
 }
 
-/// Looks at `path` until its body is as `is_so` wants it.
-fn wait_for(server: &Server, key: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let started = Instant::now();
-    loop {
-        let body = server.get(key, path).body;
-        if is_so(&body) {
-            return body;
-        }
-        assert!(started.elapsed() < PATIENCE, "still waiting: {body}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn wait_for_delivery(server: &Server, key: &str, webhook: &str, state: &str) -> Value {
     let list = format!("{webhook}/deliveries?state={state}");
-    wait_for(server, key, &list, |list| list["items"][0].is_object())["items"][0].clone()
+    eventually(server, key, &list, |list| list["items"][0].is_object())["items"][0].clone()
 }
 
 #[test]
@@ -222,7 +209,7 @@ fn a_job_is_told_in_order_signed_and_without_its_result() {
         let names: Vec<&String> = data.as_object().unwrap().keys().collect();
         assert_eq!(names, ["job", "kind", "name", "sequence", "state"]);
     }
-    let delivered = wait_for(&server, &key, &format!("{webhook}/deliveries?state=delivered"), |list| {
+    let delivered = eventually(&server, &key, &format!("{webhook}/deliveries?state=delivered"), |list| {
         list["items"].as_array().unwrap().len() == 3
     });
     let newest = &delivered["items"][0];
@@ -255,7 +242,7 @@ fn a_receiver_that_is_gone_is_sent_nothing_more_until_it_is_enabled() {
     let (webhook, _) = webhook(&server, &key, &receiver.url(), Some(&["job.queued"]));
     submit(&server, &key, &small_fit());
     let refused = receiver.next();
-    let disabled = wait_for(&server, &key, &webhook, |webhook| webhook["disabled"].is_object());
+    let disabled = eventually(&server, &key, &webhook, |webhook| webhook["disabled"].is_object());
     assert_eq!(disabled["disabled"]["reason"], "gone");
     let mut other = small_fit();
     other["seed"] = json!(7);
@@ -309,7 +296,7 @@ fn private_addresses_are_refused_when_they_are_given_and_again_when_something_is
     }
     submit(&server, &key, &small_fit());
     let list = format!("{webhook}/deliveries");
-    let tried = wait_for(&server, &key, &list, |list| list["items"][0]["last_attempt"].is_object());
+    let tried = eventually(&server, &key, &list, |list| list["items"][0]["last_attempt"].is_object());
     let error = tried["items"][0]["last_attempt"]["error"].as_str().unwrap();
     assert!(error.starts_with("Not sent: the URL must begin with https:"), "{error}");
     receiver.expect_silence();
@@ -375,7 +362,7 @@ fn a_receiver_that_hangs_delays_nobody_else_and_is_not_waited_for_forever() {
     // A second attempt at what was not answered, or one at what waited: then everything comes through.
     hanging.reply_next(Reply::Status(200));
     (0..3).for_each(|_| drop(hanging.next()));
-    let delivered = wait_for(&server, &key, &format!("{slow}/deliveries?state=delivered"), |list| {
+    let delivered = eventually(&server, &key, &format!("{slow}/deliveries?state=delivered"), |list| {
         !list["items"].as_array().unwrap().is_empty()
     });
     assert_eq!(delivered["items"][0]["last_attempt"]["status"], 200);

@@ -2,17 +2,20 @@
 
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Waits for the end of its input, which is the end of whoever started it.
-const UNTIL_ALONE: &str = r#""$@" > /dev/null 2>&1 < /dev/null & server=$!; cat > /dev/null; kill "$server""#;
+/// Waits for the end of its input, which is the end of whoever started it. What the server says goes to the output.
+const UNTIL_ALONE: &str = r#""$@" 2>&1 < /dev/null & server=$!; cat > /dev/null; kill "$server""#;
 
 /// Who may use a registry that asks: bcrypt of `secret`.
 pub const LOGIN: (&str, &str) = ("tester", "secret");
@@ -65,12 +68,17 @@ impl Registry {
         fs::write(&file, config).unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", UNTIL_ALONE, "sh", "docker-registry", "serve"]).arg(file);
-        let keeper = command.stdin(Stdio::piped()).spawn().unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "docker-registry did not start");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(keeper.stdout.take().unwrap()).lines();
+        let (tell, listens) = mpsc::channel();
+        // Reads on to the end, so that the registry never waits for somebody to hear it.
+        thread::spawn(move || {
+            for line in said.map_while(Result::ok).filter(|line| line.contains("listening on")) {
+                // Nobody listens any more once a test has ended.
+                let _ = tell.send(line);
+            }
+        });
+        listens.recv_timeout(PATIENCE).expect("docker-registry did not start");
         Some(Self { host, directory, _keeper: keeper })
     }
 

@@ -15,7 +15,7 @@ use crate::{
         idempotency::{self, KeyedRequest, SeenBefore},
     },
     db::WriteTx,
-    domain::problem::Problem,
+    domain::{hex::hex, problem::Problem},
 };
 
 /// Name of the request header.
@@ -55,15 +55,15 @@ fn malformed(chars_max: usize) -> ApiError {
 
 impl IdempotencyKey {
     /// The request under its key, which counts for its route only: `parts` are what makes the request what it is.
-    pub fn of_request(self, route: &str, parts: &[&[u8]]) -> Option<KeyedRequest> {
-        let key = format!("{route} {}", self.0?);
+    pub fn of_request(&self, route: &str, parts: &[&[u8]]) -> Option<KeyedRequest> {
+        let key = format!("{route} {}", self.0.as_ref()?);
         let mut digest = Sha256::new();
         for part in parts {
             // The length first, so that two lists of parts that read the same when joined are not the same request.
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
         }
-        let fingerprint = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let fingerprint = hex(digest.finalize());
         Some(KeyedRequest { key, fingerprint })
     }
 }

@@ -6,20 +6,18 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    caller::{Reader, Submitter},
+    caller::Reader,
     error::ApiError,
-    idempotency::{self, IdempotencyKey},
-    job_views::JobView,
-    jobs::{accepted, check_has_result, enqueue, find, refuse_quarantined, stored_id},
+    job_making::{Making, MakingAnswer, MakingHeaders, made_again},
+    jobs::{check_has_result, find},
     params::Id,
-    prefer::PreferWait,
-    respond::{ProblemDocument, RequestId},
+    respond::ProblemDocument,
     state::ApiState,
 };
 use crate::{
     auth::signing::{self, Envelope, PublicKey},
     domain::{ids::JobId, problem::Problem},
-    jobs::{self, intake::Submission},
+    jobs::{self},
     results::RESULT_MEDIA_TYPE,
 };
 
@@ -67,43 +65,20 @@ fn unsigned(job: &JobId) -> Problem {
 /// output differs first; a replay that differs ends as `partial`. The answer is that of a submission.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/replay", tag = "jobs",
-    params(
-        ("id" = JobId, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely."),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
-    ),
+    params(("id" = JobId, Path), MakingHeaders),
     responses(
-        (status = 202, description = "The replay is queued.", body = JobView, headers(
-            ("Location" = String, description = "The replay."),
-            ("Retry-After" = u64, description = "Seconds between two looks."),
-            ("RateLimit-Policy" = String, description = "The team's quotas (IETF draft httpapi-ratelimit-headers)."),
-            ("RateLimit" = String, description = "What is left of them."),
-            ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
-        )),
-        (status = 409, description = "The job has no result to repeat (yet), or a replay of it has not ended.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "The team has used up a quota; the problem says what would free it, Retry-After when.", body = ProblemDocument, content_type = "application/problem+json")
+        MakingAnswer,
+        (status = 409, description = "The job has no result to repeat (yet), or a replay of it has not ended.", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
-async fn replay(
-    State(state): State<ApiState>,
-    Submitter(principal): Submitter,
-    axum::Extension(request_id): axum::Extension<RequestId>,
-    key: IdempotencyKey,
-    wait: PreferWait,
-    Id(id): Id<JobId>,
-) -> Result<Response, ApiError> {
-    let original = find(&state, &principal, &id).await?;
-    let keyed = key.of_request("POST /v1/jobs/{id}/replay", &[id.as_str().as_bytes()]);
-    if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
-        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
-    }
-    check_has_result(&original)?;
-    let mut job = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
-    refuse_quarantined(&state, &principal, &job.spec).await?;
-    let result = jobs::query::result(state.db(), &id).await?.result.unwrap_or_default();
-    job.spec = state.planner().replay(&id, &job.spec, &result)?;
-    job.expected = state.planner().expected(&job.team, &job.spec, &job.stages).await;
-    enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
+async fn replay(State(state): State<ApiState>, making: Making, Id(id): Id<JobId>) -> Result<Response, ApiError> {
+    let original = find(&state, &making.principal, &id).await?;
+    let job = async {
+        check_has_result(&original)?;
+        let result = jobs::query::result(state.db(), &id).await?.result.unwrap_or_default();
+        made_again(&state, &making.principal, &id, |plan| state.planner().replay(&id, &plan, &result)).await
+    };
+    Ok(making.make(&state, "POST /v1/jobs/{id}/replay", &[id.as_str().as_bytes()], job).await?.response)
 }
 
 /// Public keys.

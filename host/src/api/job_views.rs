@@ -18,7 +18,7 @@ use crate::{
         query::{JobRow, StageRow},
         state::{AttemptOutcome, StageState},
     },
-    results::cost::{CostActual, CostEstimate, JobCost},
+    results::cost::{CostEstimate, CostFigures, JobCost},
 };
 
 /// A job.
@@ -301,7 +301,7 @@ impl From<StageRow> for StageView {
 /// What a job was expected to cost, and has cost; `None` where there is nothing of both.
 pub fn cost(row: &JobRow) -> Option<JobCost> {
     let JobCosts { expected, fuel, cpu_us } = &row.costs;
-    let actual = CostActual {
+    let actual = CostFigures {
         fuel: fuel.map(|fuel| fuel as f64),
         cpu_s: cpu_us.map(seconds),
         // Lists know nothing of costs: their jobs shall not look as if they had cost time alone.
@@ -309,7 +309,7 @@ pub fn cost(row: &JobRow) -> Option<JobCost> {
     };
     // An estimate of another version may have another shape, and is not worth an error.
     let estimate = expected.as_ref().and_then(|expected| CostEstimate::deserialize(expected).ok());
-    let has_any = estimate.is_some() || actual != CostActual::default();
+    let has_any = estimate.is_some() || actual != CostFigures::default();
     has_any.then(|| JobCost::new(estimate, actual, row.state.is_terminal()))
 }
 

@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -19,30 +18,23 @@ use super::{
     body::JsonBytes,
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
-    idempotency::{self, IdempotencyKey},
+    job_making::{Making, MakingAnswer, MakingHeaders, made_again},
     job_plan::plan_job,
     job_requests::JobRequest,
     job_views::{JobView, cost},
     params::Id,
     prefer::PreferWait,
-    quota,
-    respond::{ProblemDocument, RequestId, located},
+    respond::{ProblemDocument, RequestId},
     state::ApiState,
 };
 use crate::{
     auth::{Action, Principal},
-    catalog::plugins,
     domain::{
-        ids::{JobId, PluginId},
+        ids::JobId,
         job::{Component, JobKind, JobState},
         problem::Problem,
     },
-    jobs::{
-        self, NewJob,
-        cancel::CancelOutcome,
-        intake::{Admission, Submission},
-        query::JobRow,
-    },
+    jobs::{self, cancel::CancelOutcome, query::JobRow},
     results::{JobPreview, cost::JobCost},
 };
 
@@ -67,57 +59,19 @@ pub fn routes() -> OpenApiRouter<ApiState> {
 /// do the same as one that has not ended is refused. With `Prefer: wait=N` the answer waits for the end of the job.
 #[utoipa::path(
     post, path = "/v1/jobs", tag = "jobs", request_body = JobRequest,
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely."),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
-    ),
+    params(MakingHeaders),
     responses(
-        (status = 202, description = "The job is queued.", body = JobView, headers(
-            ("Location" = String, description = "The job."),
-            ("Retry-After" = u64, description = "Seconds between two looks."),
-            ("RateLimit-Policy" = String, description = "The team's quotas (IETF draft httpapi-ratelimit-headers)."),
-            ("RateLimit" = String, description = "What is left of them."),
-            ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
-        )),
-        (status = 409, description = "A job of the team that has not ended would do the same.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "The team has used up a quota; the problem says what would free it, Retry-After when.", body = ProblemDocument, content_type = "application/problem+json")
+        MakingAnswer,
+        (status = 409, description = "A job of the team that has not ended would do the same.", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
 async fn submit(
     State(state): State<ApiState>,
-    Submitter(principal): Submitter,
-    axum::Extension(request_id): axum::Extension<RequestId>,
-    key: IdempotencyKey,
-    wait: PreferWait,
+    making: Making,
     JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, ApiError> {
-    let keyed = key.of_request("POST /v1/jobs", &[&bytes]);
-    if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
-        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
-    }
-    let job = plan(&state, &principal, &bytes).await?;
-    enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
-}
-
-/// Stores the job, if it may come in, together with what its request is known by, and answers.
-pub(super) async fn enqueue(
-    state: &ApiState,
-    principal: &Principal,
-    submission: Submission,
-    wait: PreferWait,
-    request_id: &RequestId,
-) -> Result<Response, ApiError> {
-    match state.intake().submit(submission).await? {
-        Admission::Queued(id, quota) => {
-            audit(state, principal, Action::JobSubmitted, &id, request_id).await;
-            Ok(quota::told(accepted(state, principal, &id, wait).await?, &quota))
-        }
-        Admission::MadeBefore(id) => accepted(state, principal, &id, wait).await.map(idempotency::replayed),
-        Admission::KeyOfOtherRequest => Err(idempotency::reused().into()),
-        Admission::Twin(twin) => Err(duplicate(&twin).into()),
-        Admission::OverQuota(quota) => Err(quota::refusal(&quota)),
-        Admission::TooCostly(quota, expected_us) => Err(quota::too_costly(&quota, expected_us)),
-    }
+    let job = plan_job(state.planner(), state.config(), &making.principal.team, &making.principal.key, &bytes);
+    Ok(making.make(&state, "POST /v1/jobs", &[&bytes], job).await?.response)
 }
 
 /// Run a job again.
@@ -126,93 +80,16 @@ pub(super) async fn enqueue(
 /// what is newest, submit it again instead. The answer is that of a submission.
 #[utoipa::path(
     post, path = "/v1/jobs/{id}/rerun", tag = "jobs",
-    params(
-        ("id" = JobId, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely."),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
-    ),
+    params(("id" = JobId, Path), MakingHeaders),
     responses(
-        (status = 202, description = "The new job is queued.", body = JobView, headers(
-            ("Location" = String, description = "The new job."),
-            ("Retry-After" = u64, description = "Seconds between two looks."),
-            ("RateLimit-Policy" = String, description = "The team's quotas (IETF draft httpapi-ratelimit-headers)."),
-            ("RateLimit" = String, description = "What is left of them."),
-            ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
-        )),
-        (status = 409, description = "The job, or one that does the same, has not ended.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "The team has used up a quota; the problem says what would free it, Retry-After when.", body = ProblemDocument, content_type = "application/problem+json")
+        MakingAnswer,
+        (status = 409, description = "The job, or one that does the same, has not ended.", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
-async fn rerun(
-    State(state): State<ApiState>,
-    Submitter(principal): Submitter,
-    axum::Extension(request_id): axum::Extension<RequestId>,
-    key: IdempotencyKey,
-    wait: PreferWait,
-    Id(id): Id<JobId>,
-) -> Result<Response, ApiError> {
-    find(&state, &principal, &id).await?;
-    let keyed = key.of_request("POST /v1/jobs/{id}/rerun", &[id.as_str().as_bytes()]);
-    if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
-        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
-    }
-    let mut job = jobs::rerun::plan_of(state.db(), &id, principal.key.clone()).await?;
-    refuse_quarantined(&state, &principal, &job.spec).await?;
-    job.expected = state.planner().expected(&job.team, &job.spec, &job.stages).await;
-    enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await
-}
-
-/// A plan that was made before a plugin of it was quarantined must not bring it back.
-pub(super) async fn refuse_quarantined(state: &ApiState, principal: &Principal, plan: &Value) -> Result<(), ApiError> {
-    let mut pinned = Vec::new();
-    collect_plugins(plan, &mut pinned);
-    match plugins::quarantine_among(state.db(), &principal.team, &pinned).await? {
-        Some(refusal) => Err(refusal.into()),
-        None => Ok(()),
-    }
-}
-
-/// The ids of plugins that a plan names, wherever it does.
-fn collect_plugins(plan: &Value, found: &mut Vec<PluginId>) {
-    match plan {
-        Value::Object(fields) => {
-            found.extend(fields.get("id").and_then(|id| id.as_str()?.parse().ok()));
-            fields.values().for_each(|field| collect_plugins(field, found));
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_plugins(item, found)),
-        _ => {}
-    }
-}
-
-fn duplicate(twin: &JobId) -> Problem {
-    Problem::new(
-        "duplicate-job",
-        "The same job is queued or running",
-        format!("The job {twin} of your team has the same specification and has not ended."),
-        format!("Follow /v1/jobs/{twin}, or send the request with an Idempotency-Key of its own to run it twice."),
-    )
-}
-
-async fn plan(state: &ApiState, principal: &Principal, bytes: &[u8]) -> Result<NewJob, ApiError> {
-    plan_job(state.planner(), state.config(), &principal.team, &principal.key, bytes).await
-}
-
-pub(super) fn stored_id(text: &str) -> Result<JobId, ApiError> {
-    text.parse().map_err(|error| ApiError::internal(&error))
-}
-
-pub(super) async fn accepted(
-    state: &ApiState,
-    principal: &Principal,
-    id: &JobId,
-    wait: PreferWait,
-) -> Result<Response, ApiError> {
-    wait.until_ended(state, id).await?;
-    // Not looked ahead for: many jobs may come at once, and each would change the outlook of the others.
-    let view = JobView::new(find(state, principal, id).await?, None);
-    let mut response = located(StatusCode::ACCEPTED, format!("/v1/jobs/{id}"), view);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(POLL_S));
-    Ok(wait.applied(response))
+async fn rerun(State(state): State<ApiState>, making: Making, Id(id): Id<JobId>) -> Result<Response, ApiError> {
+    find(&state, &making.principal, &id).await?;
+    let job = made_again(&state, &making.principal, &id, Ok);
+    Ok(making.make(&state, "POST /v1/jobs/{id}/rerun", &[id.as_str().as_bytes()], job).await?.response)
 }
 
 /// What would this job take?

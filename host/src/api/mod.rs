@@ -22,6 +22,7 @@ mod job_events;
 mod job_labels;
 mod job_lineups;
 mod job_list;
+mod job_making;
 mod job_plan;
 mod job_record;
 mod job_removal;

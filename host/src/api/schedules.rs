@@ -14,12 +14,10 @@ use super::{
     caller::{Reader, Submitter, check_owner},
     error::ApiError,
     idempotency::{self, IdempotencyKey},
+    job_making::{Making, MakingAnswer, MakingHeaders},
     job_plan::plan_job,
-    job_views::JobView,
-    jobs::{accepted, enqueue, stored_id},
     page::{Page, PageQuery, bad_cursor, page_items},
     params::{Id, Query},
-    prefer::PreferWait,
     respond::{ProblemDocument, RequestId, located},
     schedule_bodies::{ScheduleChange, ScheduleRequest, ScheduleView},
     state::ApiState,
@@ -29,7 +27,6 @@ use crate::{
     domain::ids::{InvalidId, ScheduleId},
     jobs::{
         NewJob,
-        intake::Submission,
         schedules::{self, Schedule, ScheduleCursor, Terms},
     },
 };
@@ -202,42 +199,25 @@ async fn delete(
 /// The answer is that of a submission.
 #[utoipa::path(
     post, path = "/v1/schedules/{id}/run", tag = "schedules",
-    params(
-        ("id" = ScheduleId, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "Names this request, so that it can be repeated safely."),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: answer when the job has ended, after N seconds at most.")
-    ),
+    params(("id" = ScheduleId, Path), MakingHeaders),
     responses(
-        (status = 202, description = "The job is queued.", body = JobView, headers(
-            ("Location" = String, description = "The job."),
-            ("Retry-After" = u64, description = "Seconds between two looks."),
-            ("RateLimit-Policy" = String, description = "The team's quotas (IETF draft httpapi-ratelimit-headers)."),
-            ("RateLimit" = String, description = "What is left of them."),
-            ("Idempotency-Replayed" = bool, description = "`true` where an earlier request with this key made the job.")
-        )),
+        MakingAnswer,
         (status = 409, description = "A job of the team that has not ended would do the same.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "The job cannot be planned as things are.", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 429, description = "The team has used up a quota.", body = ProblemDocument, content_type = "application/problem+json")
+        (status = 422, description = "The job cannot be planned as things are.", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
-async fn run(
-    State(state): State<ApiState>,
-    Submitter(principal): Submitter,
-    axum::Extension(request_id): axum::Extension<RequestId>,
-    key: IdempotencyKey,
-    wait: PreferWait,
-    Id(id): Id<ScheduleId>,
-) -> Result<Response, ApiError> {
-    let schedule = find(&state, &principal, &id).await?;
-    let keyed = key.of_request("POST /v1/schedules/{id}/run", &[id.as_str().as_bytes()]);
-    if let Some(earlier) = idempotency::made_before(&state, &principal, keyed.as_ref()).await? {
-        return accepted(&state, &principal, &stored_id(&earlier)?, wait).await.map(idempotency::replayed);
+async fn run(State(state): State<ApiState>, making: Making, Id(id): Id<ScheduleId>) -> Result<Response, ApiError> {
+    let principal = &making.principal;
+    let schedule = find(&state, principal, &id).await?;
+    let job = async {
+        let job = plan(&state, principal, &schedule.terms.request).await?;
+        Ok(NewJob { schedule: Some(id.clone()), ..job })
+    };
+    let made = making.make(&state, "POST /v1/schedules/{id}/run", &[id.as_str().as_bytes()], job).await?;
+    if made.is_new {
+        audit(&state, principal, Action::ScheduleFired, &id, &making.request_id).await;
     }
-    let job = plan(&state, &principal, &schedule.terms.request).await?;
-    let job = NewJob { schedule: Some(id.clone()), ..job };
-    let answer = enqueue(&state, &principal, Submission { job, keyed }, wait, &request_id).await?;
-    audit(&state, &principal, Action::ScheduleFired, &id, &request_id).await;
-    Ok(answer)
+    Ok(made.response)
 }
 
 /// The schedule, if it is the caller's.

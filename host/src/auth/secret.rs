@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 use rand::TryRng;
 use sha2::{Digest, Sha256};
 
+use crate::domain::hex::sha256_hex;
+
 /// What every key starts with, so that secret scanners and people know one when they see it.
 pub const KEY_PREFIX: &str = "pdk_";
 const RANDOM_DIGITS: usize = 27;
@@ -56,7 +58,7 @@ impl ApiKey {
     /// What is stored and looked up: SHA-256 of the text, as hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> String {
-        Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256_hex(&self.0)
     }
 
     /// The part that may be shown in lists, so that people can tell their keys apart: 4 random digits of 27.

@@ -6,12 +6,14 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sqlx::Row as _;
 use utoipa::ToSchema;
 
 use super::AuthError;
-use crate::db::{Db, DbError};
+use crate::{
+    db::{Db, DbError},
+    domain::hex::sha256_hex,
+};
 
 /// Bytes of a secret key: the seed of RFC 8032.
 pub const SEED_BYTES: usize = 32;
@@ -85,7 +87,7 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The key pair of a seed; `None` would be a seed that is no key, and every seed of this length is one.
+    /// The key pair of a seed; `None` where the library refuses it, which RFC 8032 gives no seed of this length a reason for.
     #[must_use]
     pub fn from_seed(seed: &[u8; SEED_BYTES]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
@@ -111,7 +113,7 @@ impl PublicKey {
     fn of(bytes: &[u8]) -> Self {
         let der = BASE64_STANDARD.encode([&SPKI_PREFIX, bytes].concat());
         Self {
-            keyid: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            keyid: sha256_hex(bytes),
             algorithm: "ed25519".to_owned(),
             public_key: BASE64_STANDARD.encode(bytes),
             pem: format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n"),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::job::JobState,
-    results::cost::{CostActual, CostEstimate, CostRatio, Figure, JobCost},
+    results::cost::{CostEstimate, CostFigures, Figure, JobCost},
 };
 
 /// Submit a job, follow it, stop it, fetch its result.
@@ -104,21 +104,17 @@ fn watch(args: &JobArgs) -> Result<()> {
 /// What the job cost, beside what was expected.
 fn cost_lines(cost: &JobCost) -> Vec<String> {
     let JobCost { estimate, actual, ratio } = cost;
-    let line = |name: &str,
-                unit: f64,
-                of: fn(&CostActual) -> Option<f64>,
-                ratio_of: fn(&CostRatio) -> Option<f64>,
-                expected: fn(&CostEstimate) -> &Figure| {
+    let line = |name: &str, unit: f64, of: fn(&CostFigures) -> Option<f64>, expected: fn(&CostEstimate) -> &Figure| {
         let actual = of(actual)? / unit;
         let likely = estimate.as_ref().and_then(|estimate| expected(estimate).likely);
-        let expected = likely.zip(ratio.as_ref().and_then(ratio_of));
+        let expected = likely.zip(ratio.as_ref().and_then(of));
         let beside = expected.map(|(likely, ratio)| format!(", {:.2} expected (x{ratio:.2})", likely / unit));
         Some(format!("{name:<10} {actual:.2}{}", beside.unwrap_or_default()))
     };
     let lines = [
-        line("Gfuel", 1e9, |cost| cost.fuel, |ratio| ratio.fuel, |estimate| &estimate.fuel),
-        line("CPU s", 1.0, |cost| cost.cpu_s, |ratio| ratio.cpu_s, |estimate| &estimate.cpu_s),
-        line("wall s", 1.0, |cost| cost.wall_s, |ratio| ratio.wall_s, |estimate| &estimate.wall_s),
+        line("Gfuel", 1e9, |cost| cost.fuel, |estimate| &estimate.fuel),
+        line("CPU s", 1.0, |cost| cost.cpu_s, |estimate| &estimate.cpu_s),
+        line("wall s", 1.0, |cost| cost.wall_s, |estimate| &estimate.wall_s),
     ];
     lines.into_iter().flatten().collect()
 }
@@ -158,7 +154,7 @@ mod tests {
     fn what_a_job_cost_is_shown_beside_what_was_expected_where_that_is_known() {
         let (fuel, cpu_s, wall_s) = (Figure::sample(2e9), Figure::none("why"), Figure::sample(4.0));
         let estimate = CostEstimate { fuel, cpu_s, wall_s, queue_wait_s: None, components: Vec::new() };
-        let actual = CostActual { fuel: Some(3e9), cpu_s: Some(1.5), wall_s: None };
+        let actual = CostFigures { fuel: Some(3e9), cpu_s: Some(1.5), wall_s: None };
         let lines = cost_lines(&JobCost::new(Some(estimate), actual, true));
         assert_eq!(lines, ["Gfuel      3.00, 2.00 expected (x1.50)", "CPU s      1.50"]);
     }

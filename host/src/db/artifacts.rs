@@ -8,11 +8,10 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path::Path, prefix::PrefixStore,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{Db, DbConfig, DbError, WriteTx};
-use crate::domain::ids::random_hex_128;
+use crate::domain::{hex::sha256_hex, ids::random_hex_128};
 
 /// Directory of what [`ArtifactStore::check`] writes.
 pub(super) const PROBES: &str = "probe";
@@ -31,7 +30,7 @@ impl ArtifactHash {
     /// The hash of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(sha256_hex(bytes))
     }
 
     /// The 64 digits.

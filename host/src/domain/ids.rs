@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use rand::TryRng;
 use serde::{Deserialize, Serialize};
 
+use super::hex::hex;
+
 /// Text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a {kind} id: expected `{prefix}` followed by 32 hexadecimal digits")]
@@ -27,7 +29,7 @@ pub fn random_hex_128() -> String {
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).unwrap_or_else(|error| {
         panic!("the operating system gave no randomness: {error}");
     });
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(bytes)
 }
 
 macro_rules! id {

@@ -33,8 +33,7 @@ thread_local! {
     static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// One per running task. Native loops look at it often (a look at the clock), guests through the epoch
-/// callback.
+/// One per running task. Native loops look at it often (a look at the clock), guests through the epoch callback.
 ///
 /// The first reason wins: a task that was cancelled does not turn into one that was drained.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! The nouns of paddock. Plain data and the rules that make it valid; no input or output happens here.
 
 pub mod contest;
+pub mod hex;
 pub mod history;
 pub mod ids;
 pub mod interrupt;

@@ -123,20 +123,31 @@ pub struct PastCost {
 /// What was read of past costs a moment ago: a team that submits many jobs of a sort need not have its history read for each.
 pub type RecentCosts = Recent<(TeamId, Vec<Asked>), Arc<Vec<Vec<PastCost>>>>;
 
-/// The answer's order is that of the question: `place` is the number of the item.
-const PAST: &str = "
-    SELECT CAST(item.value ->> 'place' AS BIGINT) AS place,
-        (SELECT CAST(json_group_array(json_object('units', newest.units, 'asked', newest.asked, 'fuel', newest.fuel, 'cpu_us', newest.cpu_us)) AS TEXT)
-            FROM (SELECT units, asked, fuel, cpu_us FROM job_costs
-                WHERE team_id = $1 AND component = item.value ->> 'component' AND stage = item.value ->> 'stage'
-                ORDER BY ended_us DESC LIMIT $3) AS newest) AS own,
-        CASE WHEN item.value ->> 'from' = 'all' AND NOT EXISTS (SELECT 1 FROM job_costs
-                WHERE team_id = $1 AND component = item.value ->> 'component' AND stage = item.value ->> 'stage') THEN
-            (SELECT CAST(json_group_array(json_object('units', newest.units, 'asked', newest.asked, 'fuel', newest.fuel, 'cpu_us', newest.cpu_us)) AS TEXT)
+/// The newest costs of an item's component in its stage, of those rows that the condition lets in.
+macro_rules! newest {
+    ($condition:literal) => {
+        concat!(
+            "(SELECT CAST(json_group_array(json_object('units', newest.units, 'asked', newest.asked, 'fuel', newest.fuel,
+                    'cpu_us', newest.cpu_us)) AS TEXT)
                 FROM (SELECT units, asked, fuel, cpu_us FROM job_costs
-                    WHERE component = item.value ->> 'component' AND stage = item.value ->> 'stage'
-                    ORDER BY ended_us DESC LIMIT $3) AS newest) END AS of_all
-    FROM json_each($2) AS item";
+                    WHERE component = item.value ->> 'component' AND stage = item.value ->> 'stage' AND ",
+            $condition,
+            " ORDER BY ended_us DESC LIMIT $3) AS newest)"
+        )
+    };
+}
+
+/// `place` is the number of the item. Those of all teams are read where they may be told and the team has none.
+const PAST: &str = concat!(
+    "SELECT CAST(item.value ->> 'place' AS BIGINT) AS place, ",
+    newest!("team_id = $1"),
+    " AS own,
+        CASE WHEN item.value ->> 'from' = 'all' AND NOT EXISTS (SELECT 1 FROM job_costs
+            WHERE team_id = $1 AND component = item.value ->> 'component' AND stage = item.value ->> 'stage') THEN ",
+    newest!("true"),
+    " END AS of_all
+    FROM json_each($2) AS item"
+);
 
 #[derive(Deserialize)]
 struct PastRow {

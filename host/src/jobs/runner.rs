@@ -68,8 +68,8 @@ impl From<Problem> for TaskFailure {
 
 /// What a task leaves for later stages: small JSON. Large things are artifacts, named by hash in it.
 ///
-/// The one task of the final stage leaves `{"result": ..., "components": [Component], "spent": [Spent]}`: the job's result, and what
-/// its components have cost, which may be left out.
+/// The one task of the final stage leaves `{"result": ..., "components": [Component], "signature": ..., "spent": [Spent]}`: the job's
+/// result, what it is signed with, and what its components have cost. The last two may be left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskOutput {
     /// The JSON.

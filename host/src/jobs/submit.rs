@@ -13,6 +13,7 @@ use super::{
 use crate::{
     db::{Db, Hint, WriteTx},
     domain::{
+        hex::hex,
         ids::{JobId, KeyId, ScheduleId, TaskId, TeamId},
         job::{JobKind, JobState},
     },
@@ -54,7 +55,7 @@ impl NewJob {
         digest.update(self.kind.as_str());
         digest.update([0]);
         digest.update(self.spec.to_string());
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(digest.finalize())
     }
 }
 

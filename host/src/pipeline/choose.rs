@@ -12,6 +12,7 @@ use super::{
     judges::{LineupJudges, open_judges},
     keeper::Keeper,
     lineup_rules::exposures,
+    native,
     outputs::{ChoiceDone, Done, LeftOut, cost},
     payouts::worth,
     pinned::{PinnedPlugin, Purpose},
@@ -47,11 +48,20 @@ pub const OPTIMIZER: &str = "optimizer";
 /// Share of scenarios in the tail that is shown where lineups are chosen for their mean.
 const SHOWN_TAIL: f64 = 0.05;
 
-/// Chooses the job's lineups.
+/// Chooses the job's lineups, on all cores.
 ///
 /// # Errors
 /// Where there is no lineup to choose, a constraint fails whose failure is not to be skipped, or the task must stop.
-pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> {
+pub fn run(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> {
+    let (mut done, cpu) = native::on_all_cores(task.context, || choose_lineups(task))?;
+    // The constraints ran on the same threads.
+    let of_plugins: f64 = done.costs.iter().map(|cost| cost.usage.cpu_ms).sum();
+    let own = Usage { cpu_ms: (cpu.as_secs_f64() * 1e3 - of_plugins).max(0.0), calls: 1, ..Usage::default() };
+    done.costs.push(cost(OPTIMIZER, own));
+    Ok(done)
+}
+
+fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> {
     let JobSpec::Optimize(request) = &task.spec.request else {
         return Err(Problem::internal("Only an optimize job chooses lineups.").into());
     };
@@ -95,9 +105,7 @@ pub fn choose_lineups(task: &Task<'_>) -> Result<Done<ChoiceDone>, TaskFailure> 
         validation,
         stability,
     };
-    let Chooser { mut costs, left_out, shown, .. } = chosen;
-    let native = Usage { cpu_ms: task.wall_ms(), calls: 1, ..Usage::default() };
-    costs.push(cost(OPTIMIZER, native));
+    let Chooser { costs, left_out, shown, .. } = chosen;
     let shown = shadow::store_shown(task, &shown)?;
     let made = vec![Made::new(OPTIMIZER, compare::hash(&json!(summary)))];
     Ok(Done { work: ChoiceDone { portfolio: summary, shown }, wall_ms: task.wall_ms(), costs, left_out, made })

@@ -225,13 +225,13 @@ fn run_task(task: &Task<'_>, input: TaskInput) -> Result<TaskOutput, TaskFailure
     match input {
         TaskInput::FitChain { fit, chain } => fit::run_chain(task, fit, chain)?.into_output(),
         TaskInput::AssemblePosterior { fit } => {
-            native::on_all_cores(context, || posterior::assemble(task, fit))?.into_output()
+            native::on_all_cores(context, || posterior::assemble(task, fit))?.0.into_output()
         }
         TaskInput::Forecast { forecast } => forecast::run_forecast(task, forecast)?.into_output(),
         TaskInput::SimulateBlock { simulation, block, scenarios } => {
             simulate::run_block(task, simulation, block, scenarios)?.into_output()
         }
-        TaskInput::ChooseLineups => native::on_all_cores(context, || choose::choose_lineups(task))?.into_output(),
+        TaskInput::ChooseLineups => choose::run(task)?.into_output(),
         TaskInput::ShadowChain { fit, chain } => shadow::run_chain(task, fit, chain),
         TaskInput::ShadowPosterior { fit } => shadow::assemble(task, fit),
         TaskInput::ShadowForecast { forecast } => shadow::run_forecast(task, forecast),

@@ -9,19 +9,19 @@ use crate::{
     jobs::{TaskContext, TaskFailure},
 };
 
-/// Runs `work` on rayon threads of its own, one per core.
+/// Runs `work` on rayon threads of its own, one per core; gives the CPU time of all of them as well.
 ///
 /// # Errors
 /// Where the machine has no threads left, and as `work`.
 pub fn on_all_cores<T: Send>(
     context: &TaskContext,
     work: impl FnOnce() -> Result<T, TaskFailure> + Send,
-) -> Result<T, TaskFailure> {
+) -> Result<(T, Duration), TaskFailure> {
     let (done, cpu) = measured(work).map_err(|error| {
         TaskFailure::retry(Problem::internal(format!("The threads of a task could not be started: {error}.")))
     })?;
     context.spent_elsewhere(cpu);
-    done
+    Ok((done?, cpu))
 }
 
 /// What `work` gives, and the CPU time of the threads that it ran on. The threads that everybody shares would mix what runs side by

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use crate::domain::{
+    hex::sha256_hex,
     ids::{JobId, ModelId, PluginId, RaceId, SlateId},
     plugin::{VetoReason, World},
     problem::Problem,
@@ -278,8 +278,7 @@ pub enum TaskInput {
 /// values have equal fingerprints within one version of paddock.
 #[must_use]
 pub fn fingerprint(value: &impl Serialize) -> String {
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// An independent seed for one use of a job's seed: SplitMix64's finalizer (Steele et al. 2014) over seed and a label's FNV-1a hash.

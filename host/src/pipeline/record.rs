@@ -7,7 +7,7 @@ use super::{
     task::Task,
 };
 use crate::{
-    domain::{job::Component, problem::Problem, spec::JobSpec},
+    domain::{ids::JobId, job::Component, problem::Problem, spec::JobSpec},
     jobs::{self, JobsError, TaskFailure, TaskOutput, costs::Spent},
     results::{ComponentCost, OutputRecord, PluginRecord, RESULT_MEDIA_TYPE, ReplayReport, RunRecord, StageCost},
 };
@@ -23,10 +23,8 @@ pub const REPLAY: &str = "replay";
 pub struct Account {
     /// Stages, in order.
     pub stages: Vec<StageCost>,
-    /// Cost per component.
-    pub costs: Vec<ComponentCost>,
-    /// The same stage by stage, by its name.
-    pub stage_costs: Vec<(String, ComponentCost)>,
+    /// Cost per component in each stage, by its name.
+    pub costs: Vec<(String, ComponentCost)>,
     /// What each component made, in the order of the work.
     pub outputs: Vec<OutputRecord>,
 }
@@ -34,14 +32,22 @@ pub struct Account {
 impl Account {
     /// Adds what a component cost in a task of the stage.
     pub fn add_cost(&mut self, stage: &str, cost: &ComponentCost) {
-        match self.costs.iter_mut().find(|known| known.plugin == cost.plugin) {
-            Some(known) => known.usage.add(&cost.usage),
-            None => self.costs.push(cost.clone()),
-        }
-        match self.stage_costs.iter_mut().find(|(known, of)| known == stage && of.plugin == cost.plugin) {
+        match self.costs.iter_mut().find(|(known, of)| known == stage && of.plugin == cost.plugin) {
             Some((_, known)) => known.usage.add(&cost.usage),
-            None => self.stage_costs.push((stage.to_owned(), cost.clone())),
+            None => self.costs.push((stage.to_owned(), cost.clone())),
         }
+    }
+
+    /// Cost per component over all stages.
+    fn components(&self) -> Vec<ComponentCost> {
+        let mut all: Vec<ComponentCost> = Vec::new();
+        for (_, cost) in &self.costs {
+            match all.iter_mut().find(|known| known.plugin == cost.plugin) {
+                Some(known) => known.usage.add(&cost.usage),
+                None => all.push(cost.clone()),
+            }
+        }
+        all
     }
 }
 
@@ -65,7 +71,7 @@ pub fn record(task: &Task<'_>, account: &Account) -> RunRecord {
         seed: seed_of(&spec.request),
         plugins: plugins.collect(),
         stages: account.stages.clone(),
-        components: account.costs.clone(),
+        components: account.components(),
         outputs: account.outputs.clone(),
     }
 }
@@ -114,7 +120,7 @@ pub fn record_of(result: &Value) -> Option<RunRecord> {
     serde_json::from_value(result.get("run")?.clone()).ok()
 }
 
-fn original_gone(original: &crate::domain::ids::JobId) -> Problem {
+fn original_gone(original: &JobId) -> Problem {
     Problem::new(
         "original-gone",
         "The job to be repeated is gone",
@@ -125,7 +131,7 @@ fn original_gone(original: &crate::domain::ids::JobId) -> Problem {
 
 /// A result that says too little of its run.
 #[must_use]
-pub fn no_record(original: &crate::domain::ids::JobId) -> Problem {
+pub fn no_record(original: &JobId) -> Problem {
     Problem::new(
         "no-record",
         "The result has no record of its outputs",

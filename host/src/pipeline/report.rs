@@ -254,7 +254,7 @@ impl<'a> Report<'a> {
 
     fn spending(&self) -> Spending<'_> {
         let generated: u64 = self.blocks.iter().map(|block| block.generated).sum();
-        Spending { costs: &self.account.stage_costs, generated: generated as f64, left_out: &self.left_out }
+        Spending { costs: &self.account.costs, generated: generated as f64, left_out: &self.left_out }
     }
 
     fn components(&self) -> Vec<Component> {

@@ -54,7 +54,7 @@ pub struct Guest {
     usage: Usage,
     failed: Option<PluginFailure>,
     interrupt: Arc<Interrupt>,
-    _presence: Option<Presence>,
+    _presence: Presence,
 }
 
 impl Guest {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         mpsc::{RecvTimeoutError, Sender, channel},
     },
     thread::JoinHandle,
@@ -62,8 +62,9 @@ fn engine_config() -> Config {
 pub struct Presence(Arc<()>);
 
 impl Presence {
-    fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+    /// Whether there is a guest beside the ticker's own two.
+    fn has_guests(&self) -> bool {
+        Arc::strong_count(&self.0) > 2
     }
 }
 
@@ -73,7 +74,7 @@ impl Presence {
 /// touching the others.
 #[derive(Debug)]
 pub struct Ticker {
-    guests: Weak<()>,
+    presence: Presence,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -87,21 +88,21 @@ impl Ticker {
         let engine = engine.weak();
         let (stop, stopped) = channel();
         let presence = Presence::default();
-        let guests = Arc::downgrade(&presence.0);
+        let guests = presence.clone();
         let thread = std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(move || {
-            let pause = || if presence.is_shared() { tick } else { IDLE_TICK };
+            let pause = || if guests.has_guests() { tick } else { IDLE_TICK };
             while stopped.recv_timeout(pause()) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
             }
         })?;
-        Ok(Self { guests, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { presence, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What a guest holds, so that the ticks come as often as they should. `None` where the thread has ended.
+    /// What a guest holds, so that the ticks come as often as they should.
     #[must_use]
-    pub fn presence(&self) -> Option<Presence> {
-        self.guests.upgrade().map(Presence)
+    pub fn presence(&self) -> Presence {
+        self.presence.clone()
     }
 
     /// Whether the thread is still there.

@@ -6,10 +6,9 @@ use std::{
     time::Instant,
 };
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
 
-use crate::domain::plugin::PluginDescription;
+use crate::domain::{hex::sha256_hex, plugin::PluginDescription};
 
 use super::{
     cache::CodeCache,
@@ -279,7 +278,7 @@ fn standing_back<R: Send>(run: impl FnOnce() -> R + Send) -> Result<R, String> {
 /// SHA-256 of a component, 64 hexadecimal digits: the name of a plugin version's bytes everywhere.
 #[must_use]
 pub fn hash_of(wasm: &[u8]) -> String {
-    Sha256::digest(wasm).iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(wasm)
 }
 
 fn engine_error(error: &wasmtime::Error) -> RuntimeError {

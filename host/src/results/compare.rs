@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::flat::{self, Leaves};
+use crate::domain::hex::hex;
 
 /// Differences of one kind that a comparison lists; the rest is counted.
 pub const DIFFERENCES_MAX: usize = 500;
@@ -185,7 +186,7 @@ pub fn hash(result: &Value) -> String {
             digest.update(format!("{place}\n{value}\n"));
         }
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest.finalize())
 }
 
 fn is_of_the_result(place: &str) -> bool {

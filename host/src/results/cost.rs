@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::score::convergence::quantile_of_sorted;
+
 /// Past jobs from which on their spread says something: below, the middle is told alone.
 const INTERVAL_JOBS_MIN: usize = 3;
 
@@ -93,13 +95,10 @@ impl Figure {
     }
 }
 
-/// The value below which this share of the sorted values lies, between neighbours in proportion (Hyndman and Fan 1996, type 7).
+/// A quantile of sorted values; `None` where there are none.
 #[must_use]
 pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let place = share * (sorted.len().checked_sub(1)?) as f64;
-    let below = sorted[place.floor() as usize];
-    let above = sorted[place.ceil() as usize];
-    Some(below + (above - below) * place.fract())
+    (!sorted.is_empty()).then(|| quantile_of_sorted(sorted, share))
 }
 
 /// What a component is expected to cost in a stage.
@@ -137,10 +136,10 @@ pub struct CostEstimate {
     pub components: Vec<ComponentEstimate>,
 }
 
-/// What a job has cost.
+/// The figures of a job's cost; each is absent where it is not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct CostActual {
-    /// Fuel of all plugins but candidates that ran beside them; absent before there is a result.
+pub struct CostFigures {
+    /// Fuel of all plugins but candidates that ran beside them; not known before there is a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fuel: Option<f64>,
     /// CPU time of all attempts that have ended, in seconds; those whose process died are missing.
@@ -158,31 +157,17 @@ pub struct JobCost {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<CostEstimate>,
     /// What it has cost.
-    pub actual: CostActual,
-    /// Actual by estimate, once it has ended: 1.1 is a tenth more than was likely.
+    pub actual: CostFigures,
+    /// Each figure's actual by its estimate, once the job has ended: 1.1 is a tenth more than was likely.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ratio: Option<CostRatio>,
-}
-
-/// Actual by estimated cost; a figure is absent where one of the two is not known.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct CostRatio {
-    /// Of the fuel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fuel: Option<f64>,
-    /// Of the CPU time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_s: Option<f64>,
-    /// Of the time from the first task to the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wall_s: Option<f64>,
+    pub ratio: Option<CostFigures>,
 }
 
 impl JobCost {
     /// The two beside each other; they are compared where the job has ended.
     #[must_use]
-    pub fn new(estimate: Option<CostEstimate>, actual: CostActual, has_ended: bool) -> Self {
-        let ratio = estimate.as_ref().filter(|_| has_ended).map(|estimate| CostRatio {
+    pub fn new(estimate: Option<CostEstimate>, actual: CostFigures, has_ended: bool) -> Self {
+        let ratio = estimate.as_ref().filter(|_| has_ended).map(|estimate| CostFigures {
             fuel: ratio(actual.fuel, &estimate.fuel),
             cpu_s: ratio(actual.cpu_s, &estimate.cpu_s),
             wall_s: ratio(actual.wall_s, &estimate.wall_s),
@@ -229,9 +214,9 @@ mod tests {
         let figure = |likely| Figure { likely, ..Figure::none("") };
         let (fuel, cpu_s, wall_s) = (figure(Some(4.0)), figure(None), figure(Some(0.0)));
         let estimate = CostEstimate { fuel, cpu_s, wall_s, queue_wait_s: None, components: Vec::new() };
-        let actual = CostActual { fuel: Some(5.0), cpu_s: Some(1.0), wall_s: Some(1.0) };
+        let actual = CostFigures { fuel: Some(5.0), cpu_s: Some(1.0), wall_s: Some(1.0) };
         let ended = JobCost::new(Some(estimate.clone()), actual, true);
-        assert_eq!(ended.ratio, Some(CostRatio { fuel: Some(1.25), cpu_s: None, wall_s: None }));
+        assert_eq!(ended.ratio, Some(CostFigures { fuel: Some(1.25), cpu_s: None, wall_s: None }));
         assert_eq!(JobCost::new(Some(estimate), actual, false).ratio, None);
     }
 }

@@ -130,7 +130,7 @@ fn sorted_order(series: &[f64]) -> Vec<u32> {
 }
 
 /// Linear interpolation between order statistics (type 7 of Hyndman and Fan 1996, the default of R and NumPy).
-fn quantile_of_sorted(sorted: &[f64], probability: f64) -> f64 {
+pub fn quantile_of_sorted(sorted: &[f64], probability: f64) -> f64 {
     let place = probability * (sorted.len() - 1) as f64;
     let below = place.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

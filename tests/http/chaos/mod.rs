@@ -155,7 +155,7 @@ impl<'a> Story<'a> {
                 73..77 => self.cut_connections(),
                 77..78 => self.crash_database(),
                 78..82 => self.turn_disk(),
-                _ => thread::sleep(Duration::from_millis(self.random.random_range(10..200))),
+                _ => pause(self.random.random_range(10..200)),
             }
         }
         if self.is_disk_full {
@@ -175,7 +175,7 @@ impl<'a> Story<'a> {
         let asked =
             Asked { team: self.random.random_range(0..TEAMS.len()), seed: self.random.random_range(0..DIFFERENT_FITS) };
         if self.count_open(asked.team) >= OPEN_JOBS_MAX {
-            return thread::sleep(Duration::from_millis(50));
+            return pause(50);
         }
         let key = format!("request-{}", self.random.random::<u64>());
         let node = self.any_node();
@@ -198,7 +198,7 @@ impl<'a> Story<'a> {
                 return;
             }
             assert!(Instant::now() < until, "the service does not recover");
-            thread::sleep(Duration::from_millis(100));
+            pause(100);
         }
     }
 
@@ -332,4 +332,9 @@ impl<'a> Story<'a> {
         }
         states
     }
+}
+
+/// Lets time pass in the course of events, for so many milliseconds: nothing is waited for.
+fn pause(milliseconds: u64) {
+    thread::sleep(Duration::from_millis(milliseconds));
 }
