@@ -221,12 +221,9 @@ impl TaskRunner for Pipeline {
 }
 
 fn run_task(task: &Task<'_>, input: TaskInput) -> Result<TaskOutput, TaskFailure> {
-    let context = task.context;
     match input {
         TaskInput::FitChain { fit, chain } => fit::run_chain(task, fit, chain)?.into_output(),
-        TaskInput::AssemblePosterior { fit } => {
-            native::on_all_cores(context, || posterior::assemble(task, fit))?.0.into_output()
-        }
+        TaskInput::AssemblePosterior { fit } => posterior::assemble(task, fit)?.into_output(),
         TaskInput::Forecast { forecast } => forecast::run_forecast(task, forecast)?.into_output(),
         TaskInput::SimulateBlock { simulation, block, scenarios } => {
             simulate::run_block(task, simulation, block, scenarios)?.into_output()

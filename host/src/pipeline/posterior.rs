@@ -5,6 +5,7 @@ use super::{
     columns::{decode_posterior, encode_posterior, scalar_names},
     digest::Made,
     limits::PipelineConfig,
+    native,
     outputs::{ChainDone, Done, PosteriorDone},
     pinned::{FitPlan, ModelSource, PinnedPlugin},
     task::{FitStage, Task},
@@ -20,11 +21,16 @@ use crate::{
 /// The fits, as a component of the result.
 pub const CALIBRATION: &str = "calibration";
 
-/// Joins the chains of fit `fit`.
+/// Joins the chains of fit `fit`, on all cores.
 ///
 /// # Errors
 /// Where the chains do not belong together, or the storage fails.
 pub fn assemble(task: &Task<'_>, fit: usize) -> Result<Done<PosteriorDone>, TaskFailure> {
+    let (done, _cpu) = native::on_all_cores(task.context, || assemble_here(task, fit))?;
+    Ok(done)
+}
+
+fn assemble_here(task: &Task<'_>, fit: usize) -> Result<Done<PosteriorDone>, TaskFailure> {
     let plugin = task.spec.calibrator()?;
     let plan = task.spec.fit(fit)?;
     let chains = chains_of(task, fit, plan)?;

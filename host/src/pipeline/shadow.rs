@@ -13,7 +13,6 @@ use super::{
     contest_view::slate_view,
     fit, forecast,
     misbehaviour::{self, blames},
-    native,
     outputs::{self, Attempted, BlockDone, ChoiceDone, Done, Shadowed, Simulated, VerdictsDone},
     pinned::{PinnedPlugin, PinnedSpec},
     posterior::{self, posterior},
@@ -50,8 +49,7 @@ pub fn run_chain(task: &Task<'_>, fit: usize, chain: u32) -> Result<TaskOutput, 
 pub fn assemble(task: &Task<'_>, fit: usize) -> Result<TaskOutput, TaskFailure> {
     let beside = plan(task)?;
     let lane = task.beside(&beside.spec, beside.has_fits);
-    let join = || native::on_all_cores(task.context, || posterior::assemble(&lane, fit));
-    output(&attempt(&lane, beside.spec.calibrator()?, join)?)
+    output(&attempt(&lane, beside.spec.calibrator()?, || posterior::assemble(&lane, fit))?)
 }
 
 /// Runs forecast `index` with the candidate.
@@ -220,7 +218,7 @@ fn out_of_time(lane: &Task<'_>, candidate: &PinnedPlugin) -> Problem {
     problem
 }
 
-fn output(attempted: &impl Serialize) -> Result<TaskOutput, TaskFailure> {
+fn output<T: Serialize>(attempted: &Attempted<Done<T>>) -> Result<TaskOutput, TaskFailure> {
     let value = serde_json::to_value(attempted);
     let value = value.map_err(|error| Problem::internal(format!("An output could not be written: {error}.")))?;
     Ok(TaskOutput { value })
