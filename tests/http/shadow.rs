@@ -1,5 +1,6 @@
 //! Candidates beside the job's plugins: the result is the same with and without them, whatever they do, and what they did is told.
 
+use hostile::fixture::Scenarios;
 use serde_json::{Value, json};
 
 use crate::{
@@ -115,6 +116,46 @@ fn an_alias_brings_its_candidate_to_every_job_and_the_registry_remembers_what_ca
     assert!(cleared.body.get("shadow").is_none(), "{}", cleared.body);
     let after = submit(&server, &key, &spec);
     assert!(apart(result(&server, &key, &after)).1.is_null());
+}
+
+#[test]
+fn a_generators_candidate_draws_the_same_numbers_of_scenarios() {
+    let server = Server::start();
+    let key = server.key("ours", "read,submit,admin");
+    let simulation = simulation(&server, &key);
+    let document = server.get(&key, "/openapi.json").body;
+    upload(&server, &key, &as_version("generator-race", "0.2.0"));
+    // Everybody finishes in the order of the entry list.
+    upload(&server, &key, &Scenarios::HONEST.fixture("generator-still").build());
+    let run = |shadow: Option<&str>| {
+        let mut spec = judged_by(&simulation, &json!({ "plugin": "constraint-race-physics" }));
+        spec["scenarios"]["generator"] = json!({ "plugin": "generator-race@0.2.0", "shadow": shadow });
+        let job = submit(&server, &key, &spec);
+        apart(result(&server, &key, &job))
+    };
+    let (plain, _) = run(None);
+    let drawn = &plain["simulation"]["drawn"];
+
+    let (beside, shadow) = run(Some("@0.2.0"));
+    assert_eq!(beside, plain);
+    hold_against(&document, "ShadowReport", &shadow);
+    let draws = &shadow["draws"];
+    assert_eq!((&draws["scenarios"], &draws["identical"]), (drawn, drawn), "{shadow}");
+    assert_eq!(shadow["cost"]["promoted"]["fuel"], shadow["cost"]["candidate"]["fuel"]);
+
+    let (beside, shadow) = run(Some("generator-still"));
+    assert_eq!(beside, plain);
+    let draws = &shadow["draws"];
+    assert_eq!((&draws["scenarios"], &draws["identical"]), (drawn, &json!(0)), "{shadow}");
+    let drivers = draws["drivers"].as_array().unwrap();
+    let mut places: Vec<_> = drivers.iter().map(|driver| driver["candidate"].as_f64().unwrap()).collect();
+    places.sort_by(f64::total_cmp);
+    assert_eq!(places, (1..=drivers.len()).map(|place| place as f64).collect::<Vec<_>>());
+    for driver in drivers {
+        let [promoted, candidate, low, high] =
+            ["promoted", "candidate", "low", "high"].map(|name| driver[name].as_f64().unwrap());
+        assert!(low <= candidate - promoted && candidate - promoted <= high, "{driver}");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod plugin_aliases;
 mod plugin_care;
 mod plugin_costs;
 mod plugin_diff;
+mod plugin_shadows;
 mod plugin_upload;
 mod plugin_views;
 mod plugins;
@@ -145,6 +146,7 @@ fn protected(state: &ApiState) -> OpenApiRouter<ApiState> {
         .merge(plugin_aliases::routes())
         .merge(plugin_care::routes())
         .merge(plugin_costs::routes())
+        .merge(plugin_shadows::routes())
         .merge(plugin_diff::routes())
         .merge(webhooks::routes())
         .merge(webhook_deliveries::routes())

@@ -7,7 +7,7 @@ use axum::{
     http::{StatusCode, Uri},
     response::Response,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,19 +17,16 @@ use super::{
     body::{JsonBytes, WasmBytes, decode, parse},
     caller::{Publisher, Reader},
     error::ApiError,
-    page::{Page, PageQuery, page_items, read_cursor},
+    page::{Page, page_items, read_cursor},
     params::Query,
     plugin_upload::{self, UploadReport},
     plugin_views::{PluginView, find, note},
     respond::{ProblemDocument, RequestId, located},
     state::ApiState,
-    time::rfc3339,
 };
 use crate::{
     auth::Action,
-    catalog::{self, UploadState, plugins::ShadowRun},
-    domain::ids::JobId,
-    results::ShadowReport,
+    catalog::{self, UploadState},
 };
 
 /// Routes of plugins that answer quickly.
@@ -38,7 +35,6 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(list))
         .routes(routes!(show))
         .routes(routes!(report))
-        .routes(routes!(shadows))
         .routes(routes!(deprecate))
         .routes(routes!(disable))
 }
@@ -148,43 +144,6 @@ async fn report(
     let report = catalog::plugin_report(state.db(), &plugin.id).await?;
     // What is shipped never was an upload.
     report.map(Json).ok_or_else(|| ApiError::not_found("report"))
-}
-
-/// A comparison of a version with the one that made a job's result.
-#[derive(Debug, Serialize, ToSchema)]
-struct ShadowView {
-    /// The job.
-    job: JobId,
-    /// When it ended.
-    #[schema(format = DateTime)]
-    at: String,
-    /// What was found, as in the job's result.
-    #[schema(value_type = ShadowReport)]
-    report: Value,
-}
-
-/// How a version did beside others.
-///
-/// Every job of the team in which it ran as a shadow: what a promotion is decided on.
-#[utoipa::path(
-    get, path = "/v1/plugins/{name}/{version}/shadows", tag = "plugins",
-    params(("name" = String, Path, example = "my-rule"), ("version" = String, Path, example = "0.2.0"), PageQuery),
-    responses((status = 200, body = Page<ShadowView>, headers(("Link" = String, description = "The next page, where there is one."))))
-)]
-async fn shadows(
-    State(state): State<ApiState>,
-    Reader(principal): Reader,
-    uri: Uri,
-    Path((name, version)): Path<(String, String)>,
-    Query(query): Query<PageQuery>,
-) -> Result<Response, ApiError> {
-    let limit = page_items(query.limit, state.config())?;
-    let after = read_cursor(query.cursor.as_deref())?;
-    let plugin = find(&state, &principal.team, &name, &version).await?;
-    let listed =
-        catalog::plugins::list_shadow_runs(state.db(), &principal.team, &plugin.id, after.as_ref(), limit).await?;
-    let view = |run: ShadowRun| ShadowView { job: run.job, at: rfc3339(run.at_us), report: run.report };
-    Ok(Page::of(listed, view).into_response_for(&uri))
 }
 
 /// What is said against a version.

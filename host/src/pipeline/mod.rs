@@ -232,6 +232,7 @@ fn run_task(task: &Task<'_>, input: TaskInput) -> Result<TaskOutput, TaskFailure
         TaskInput::ShadowChain { fit, chain } => shadow::run_chain(task, fit, chain),
         TaskInput::ShadowPosterior { fit } => shadow::assemble(task, fit),
         TaskInput::ShadowForecast { forecast } => shadow::run_forecast(task, forecast),
+        TaskInput::ShadowDraws { block } => shadow::draw_scenarios(task, block),
         TaskInput::ShadowScenarios { constraint, block } => shadow::judge_scenarios(task, constraint, block),
         TaskInput::ShadowLineups { constraint } => shadow::judge_lineups(task, constraint),
         TaskInput::Report => report::report(task),

@@ -121,6 +121,34 @@ pub struct VerdictsDone {
     pub candidate: Usage,
 }
 
+/// Scenarios that a candidate drew beside the promoted version, with the same numbers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct DrawsDone {
+    /// Scenarios.
+    pub scenarios: u64,
+    /// Those with the same finish positions.
+    pub identical: u64,
+    /// Sums over the scenarios, one element per entry.
+    pub entries: Vec<FinishSums>,
+    /// What the promoted version cost.
+    pub promoted: Usage,
+    /// What the candidate cost.
+    pub candidate: Usage,
+}
+
+/// Finish positions of an entry by two generators. All are exact.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FinishSums {
+    /// Driver.
+    pub driver: String,
+    /// Sum of the promoted version's.
+    pub promoted: u64,
+    /// Sum of the candidate's.
+    pub candidate: u64,
+    /// Sum of their squared differences.
+    pub squares: u64,
+}
+
 /// What a task of the stage `shadow` has done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,6 +159,8 @@ pub enum Shadowed {
     Scenarios(usize, Attempted<VerdictsDone>),
     /// Verdicts of a lineup constraint, by its number.
     Lineups(usize, Attempted<VerdictsDone>),
+    /// Scenarios of a block.
+    Draws(Attempted<DrawsDone>),
     /// A forecast that failed.
     NoForecast(Box<Problem>),
 }

@@ -258,6 +258,11 @@ pub enum TaskInput {
         /// Index of the forecast.
         forecast: usize,
     },
+    /// Have a generator's candidate draw the scenarios of a block too.
+    ShadowDraws {
+        /// Number of the block of the first simulation.
+        block: u32,
+    },
     /// Show a candidate the scenarios that a block drew.
     ShadowScenarios {
         /// Number of the scenario constraint.

@@ -56,12 +56,13 @@ fn drop_incomparable(pinned: &mut PinnedSpec) {
         warn(&candidate, "the generator does not read its posterior layout");
     }
     let has_calibrator = pinned.calibrator.as_ref().is_some_and(|calibrator| calibrator.shadow.is_some());
-    let (written, forecasts) = (pinned.generator.layout.clone(), pinned.forecasts.len());
+    let written = pinned.generator.layout.clone();
+    let is_compared = !(pinned.forecasts.is_empty() && pinned.simulations.is_empty());
     let generator = &mut pinned.generator.shadow;
     if let Some(candidate) = generator.take_if(|_| has_calibrator) {
         warn(&candidate, "a candidate of the calibrator does already, and scores could not be told apart");
-    } else if let Some(candidate) = generator.take_if(|_| forecasts == 0) {
-        warn(&candidate, "generators are compared by forecasts of past races, and the job makes none");
+    } else if let Some(candidate) = generator.take_if(|_| !is_compared) {
+        warn(&candidate, "generators are compared by forecasts of past races or scenarios, and the job makes neither");
     } else if let Some(candidate) = generator.take_if(|candidate| candidate.layout != written) {
         warn(&candidate, "it reads another posterior layout");
     }

@@ -1,10 +1,10 @@
 //! Runs candidates beside the job's plugins, on the same inputs and with budgets of their own. Nothing that a candidate does reaches
 //! the result, and its failure is an output like any other.
 //!
-//! Constraints judge what the promoted version has judged: scenarios are drawn again by their numbers, lineups were kept. A
-//! calibrator or generator goes the same way as the job's, on a plan of its own (`beside`).
+//! Constraints judge what the promoted version has judged: scenarios are drawn again by their numbers, lineups were kept. A generator
+//! draws those numbers too. A calibrator, and a generator that forecasts, goes the same way as the job's, on a plan of its own (`beside`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::{
     contest_view::slate_view,
     fit, forecast,
     misbehaviour::{self, blames},
-    outputs::{self, Attempted, BlockDone, ChoiceDone, Done, Shadowed, Simulated, VerdictsDone},
+    outputs::{self, Attempted, BlockDone, ChoiceDone, Done, DrawsDone, FinishSums, Shadowed, Simulated, VerdictsDone},
     pinned::{PinnedPlugin, PinnedSpec},
     posterior::{self, posterior},
     simulate::BLOCK_NUMBERS,
@@ -22,8 +22,15 @@ use super::{
 };
 use crate::{
     catalog::race_setup,
-    domain::{lineup::Lineup, problem::Problem},
+    domain::{
+        lineup::Lineup,
+        model::Posterior,
+        problem::Problem,
+        race::Race,
+        scenario::{RaceSetup, ScenarioBlock},
+    },
     jobs::{TaskFailure, TaskOutput},
+    plugins::{CallContext, GeneratorSession},
 };
 
 /// Scenarios that are drawn and judged at a time.
@@ -87,29 +94,104 @@ fn judge_block(
     (promoted, candidate): (&PinnedPlugin, &PinnedPlugin),
     block: u32,
 ) -> Result<VerdictsDone, TaskFailure> {
-    let drawn = block_of(task, block)?.drawn;
-    let plan = task.spec.simulation(0)?;
-    let posterior = posterior(task)?;
-    let setup = race_setup(&task.race(&plan.race)?, &posterior.drivers, &posterior.teams);
+    let drawn = Drawn::of(task, block)?;
     let plugin = &task.spec.generator;
     let (call, _) = task.call(plugin, 0);
-    let mut generator = task.load(plugin)?.open_generator(&call, &posterior, &setup, &plugin.params, plan.seed)?;
+    let mut generator = drawn.generator(task, plugin, &call)?;
     let (call, _) = task.call(promoted, 0);
-    let mut known = task.load(promoted)?.open_scenario_judge(&call, &setup, &promoted.params)?;
+    let mut known = task.load(promoted)?.open_scenario_judge(&call, &drawn.setup, &promoted.params)?;
     let (call, lines) = lane.call(candidate, 0);
-    let mut judge = task.load(candidate)?.open_scenario_judge(&call, &setup, &candidate.params)?;
-    let first = u64::from(block) * BLOCK_NUMBERS;
+    let mut judge = task.load(candidate)?.open_scenario_judge(&call, &drawn.setup, &candidate.params)?;
     let mut both = BothVerdicts::default();
-    for start in (0..drawn).step_by(BATCH_SCENARIOS as usize) {
-        let wanted = BATCH_SCENARIOS.min(drawn - start) as u32;
-        let scenarios = generator.generate(first + start, wanted)?;
+    for (first, wanted) in drawn.batches() {
+        let scenarios = generator.generate(first, wanted)?;
         let verdicts = known.judge(&scenarios)?;
         let found = judge.judge(&scenarios);
         lines.flush(task.context);
-        both.add(first + start, &verdicts, &found?);
-        task.context.progress((start + u64::from(wanted)) as f64 / drawn as f64, &candidate.label);
+        both.add(first, &verdicts, &found?);
+        task.context.progress(drawn.share_before(first + u64::from(wanted)), &candidate.label);
     }
     Ok(VerdictsDone { promoted: known.usage(), candidate: judge.usage(), ..both.done() })
+}
+
+/// Has a generator's candidate draw every scenario that block `block` of the choice drew.
+///
+/// # Errors
+/// As [`run_chain`].
+pub fn draw_scenarios(task: &Task<'_>, block: u32) -> Result<TaskOutput, TaskFailure> {
+    let candidate = task.spec.generator.shadow.as_deref().ok_or_else(|| no_candidate(task.spec))?;
+    let lane = task.beside(task.spec, false);
+    let draws = attempt(&lane, candidate, || draw_block(task, &lane, candidate, block))?;
+    Done::new(Shadowed::Draws(draws), task.wall_ms(), Vec::new()).into_output()
+}
+
+fn draw_block(
+    task: &Task<'_>,
+    lane: &Task<'_>,
+    candidate: &PinnedPlugin,
+    block: u32,
+) -> Result<DrawsDone, TaskFailure> {
+    let drawn = Drawn::of(task, block)?;
+    let promoted = &task.spec.generator;
+    let (call, _) = task.call(promoted, 0);
+    let mut known = drawn.generator(task, promoted, &call)?;
+    let (call, lines) = lane.call(candidate, 0);
+    let mut generator = drawn.generator(task, candidate, &call)?;
+    let mut both = DrawsDone { entries: vec![FinishSums::default(); drawn.race.entries.len()], ..DrawsDone::default() };
+    for (first, wanted) in drawn.batches() {
+        let scenarios = known.generate(first, wanted)?;
+        let found = generator.generate(first, wanted);
+        lines.flush(task.context);
+        both.add(&scenarios, &found?);
+        task.context.progress(drawn.share_before(first + u64::from(wanted)), &candidate.label);
+    }
+    for (sums, entry) in both.entries.iter_mut().zip(&drawn.race.entries) {
+        sums.driver.clone_from(&entry.driver);
+    }
+    Ok(DrawsDone { promoted: known.usage(), candidate: generator.usage(), ..both })
+}
+
+/// What a block of the simulation that the choice is made on has drawn, to be drawn again.
+struct Drawn {
+    race: Race,
+    posterior: Posterior,
+    setup: RaceSetup,
+    seed: u64,
+    /// Numbers of the scenarios.
+    numbers: Range<u64>,
+}
+
+impl Drawn {
+    fn of(task: &Task<'_>, block: u32) -> Result<Self, TaskFailure> {
+        let drawn = block_of(task, block)?.drawn;
+        let first = u64::from(block) * BLOCK_NUMBERS;
+        let plan = task.spec.simulation(0)?;
+        let posterior = posterior(task)?;
+        let race = task.race(&plan.race)?;
+        let setup = race_setup(&race, &posterior.drivers, &posterior.teams);
+        Ok(Self { race, posterior, setup, seed: plan.seed, numbers: first..first + drawn })
+    }
+
+    fn generator(
+        &self,
+        task: &Task<'_>,
+        plugin: &PinnedPlugin,
+        call: &CallContext,
+    ) -> Result<GeneratorSession, TaskFailure> {
+        Ok(task.load(plugin)?.open_generator(call, &self.posterior, &self.setup, &plugin.params, self.seed)?)
+    }
+
+    /// First numbers of batches, and how many scenarios each has.
+    fn batches(&self) -> impl Iterator<Item = (u64, u32)> {
+        let Range { start, end } = self.numbers;
+        (start..end)
+            .step_by(BATCH_SCENARIOS as usize)
+            .map(move |first| (first, BATCH_SCENARIOS.min(end - first) as u32))
+    }
+
+    fn share_before(&self, number: u64) -> f64 {
+        (number - self.numbers.start) as f64 / (self.numbers.end - self.numbers.start) as f64
+    }
 }
 
 /// Block `block` of the simulation that the choice is made on.
@@ -238,6 +320,22 @@ fn no_candidate(spec: &PinnedSpec) -> Problem {
     Problem::internal(format!("The plan with {} has no candidate.", spec.generator.label))
 }
 
+impl DrawsDone {
+    /// Counts scenarios with the same numbers.
+    fn add(&mut self, promoted: &ScenarioBlock, candidate: &ScenarioBlock) {
+        let entries = self.entries.len();
+        for (known, found) in promoted.finish.chunks(entries).zip(candidate.finish.chunks(entries)) {
+            self.scenarios += 1;
+            self.identical += u64::from(known == found);
+            for (sums, (&known, &found)) in self.entries.iter_mut().zip(known.iter().zip(found)) {
+                sums.promoted += u64::from(known);
+                sums.candidate += u64::from(found);
+                sums.squares += u64::from(known.abs_diff(found)).pow(2);
+            }
+        }
+    }
+}
+
 /// How often each pair of verdicts was given.
 #[derive(Default)]
 struct BothVerdicts {
@@ -265,6 +363,25 @@ impl BothVerdicts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scenarios_are_compared_by_their_numbers() {
+        let block = |finish: [u16; 4]| ScenarioBlock {
+            scenarios: 2,
+            entries: 2,
+            finish: finish.to_vec(),
+            laps_led: vec![0; 4],
+            fastest_laps: vec![0; 4],
+            laps_completed: vec![3; 4],
+            retired: vec![0; 4],
+        };
+        let mut both = DrawsDone { entries: vec![FinishSums::default(); 2], ..DrawsDone::default() };
+        both.add(&block([1, 2, 1, 2]), &block([1, 2, 2, 1]));
+        both.add(&block([2, 1, 2, 1]), &block([2, 1, 2, 1]));
+        assert_eq!((both.scenarios, both.identical), (4, 3));
+        let sums = |promoted, candidate| FinishSums { driver: String::new(), promoted, candidate, squares: 1 };
+        assert_eq!(both.entries, [sums(6, 7), sums(6, 5)]);
+    }
 
     #[test]
     fn verdicts_are_counted_in_pairs_and_the_first_that_differ_are_kept_by_number() {

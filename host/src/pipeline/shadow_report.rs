@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     beside::{Beside, Shadow, shadows},
-    outputs::{self, Attempted, ChainDone, Done, ForecastDone, PosteriorDone, Shadowed, VerdictsDone},
+    outputs::{
+        self, Attempted, ChainDone, Done, DrawsDone, FinishSums, ForecastDone, PosteriorDone, Shadowed, VerdictsDone,
+    },
     pinned::{PinnedPlugin, PinnedSpec},
     shadow::EXAMPLES_MAX,
-    stages::{SHADOW, SHADOW_FIT, SHADOW_POSTERIOR},
+    stages::{SHADOW, SHADOW_FIT, SHADOW_POSTERIOR, shadow_tasks},
     task::Task,
 };
 use crate::{
@@ -19,10 +21,10 @@ use crate::{
     },
     jobs::TaskFailure,
     results::{
-        CostComparison, DifferentVerdict, FitSummary, RaceScores, ScoreComparison, ShadowPart, ShadowReport,
-        VerdictComparison, VerdictPair,
+        CostComparison, DifferentVerdict, DrawComparison, FinishDifference, RaceScores, ScoreComparison, ShadowPart,
+        ShadowReport, VerdictComparison, VerdictPair,
     },
-    score::paired::paired_difference,
+    score::paired::half_width,
 };
 
 /// What the job itself has come to, as far as candidates are compared with it.
@@ -80,23 +82,20 @@ struct Found {
     forecasts: Vec<ForecastDone>,
     forecast_failure: Option<Problem>,
     forecast_usage: Usage,
+    draws: Vec<Attempted<DrawsDone>>,
     verdicts: BTreeMap<(ShadowPart, usize), Vec<Attempted<VerdictsDone>>>,
 }
 
 impl Found {
     fn gather(task: &Task<'_>) -> Result<Self, TaskFailure> {
         let mut found = Self::default();
-        let beside = Beside::of(task.spec);
-        if beside.as_ref().is_some_and(|beside| beside.has_fits) {
+        if Beside::of(task.spec).is_some_and(|beside| beside.has_fits) {
             let read = task.context.outputs(SHADOW_FIT)?.into_iter().map(outputs::read_value);
             found.chains = read.collect::<Result<_, _>>()?;
             let read = task.context.outputs(SHADOW_POSTERIOR)?.into_iter().map(outputs::read_value);
             found.posteriors = read.collect::<Result<_, _>>()?;
         }
-        let spec = task.spec;
-        let has_judges =
-            spec.constraints.iter().chain(&spec.lineup_constraints).any(|constraint| constraint.shadow.is_some());
-        if has_judges || beside.is_some_and(|beside| !beside.spec.forecasts.is_empty()) {
+        if !shadow_tasks(task.spec).is_empty() {
             for done in outputs::read::<Shadowed>(task.context.outputs(SHADOW)?)? {
                 found.add(done);
             }
@@ -111,6 +110,7 @@ impl Found {
                 self.forecasts.push(forecast);
             }
             Shadowed::NoForecast(problem) => self.forecast_failure = self.forecast_failure.take().or(Some(*problem)),
+            Shadowed::Draws(draws) => self.draws.push(draws),
             Shadowed::Scenarios(index, verdicts) => {
                 self.verdicts.entry((ShadowPart::Constraint, index)).or_default().push(verdicts);
             }
@@ -129,17 +129,14 @@ impl Found {
             candidate_hash: shadow.candidate.hash.clone(),
             failure: None,
             verdicts: None,
+            draws: None,
             scores: None,
             fits: Vec::new(),
             cost: CostComparison::default(),
         };
         match shadow.part {
             ShadowPart::Calibrator => self.calibrator(spec, promoted, &mut report),
-            ShadowPart::Generator => {
-                report.failure.clone_from(&self.forecast_failure);
-                report.scores = scores(promoted.forecasts, &self.forecasts);
-                report.cost = CostComparison::of(promoted.forecast_usage, self.forecast_usage);
-            }
+            ShadowPart::Generator => self.generator(promoted, &mut report),
             ShadowPart::Constraint | ShadowPart::LineupConstraint => self.judge(shadow, &mut report),
         }
         report
@@ -150,24 +147,28 @@ impl Found {
         let failed_posterior = self.posteriors.iter().find_map(failure);
         report.failure = failed_chain.or(failed_posterior).or_else(|| self.forecast_failure.clone());
         report.scores = scores(promoted.forecasts, &self.forecasts);
-        report.fits = self.posteriors.iter().filter_map(fit_of).collect();
-        let of_candidate = self.chains.iter().filter_map(|chain| match chain {
-            Attempted::Done(done) => Some(done),
-            Attempted::Failed(_) => None,
-        });
+        report.fits = self.posteriors.iter().filter_map(done).map(|done| done.work.fit.clone()).collect();
+        let of_candidate = self.chains.iter().filter_map(done);
         report.cost = CostComparison::of(sum(chains_of_job(spec, promoted.chains)), sum(of_candidate));
+    }
+
+    fn generator(&self, promoted: &Promoted<'_>, report: &mut ShadowReport) {
+        report.failure = self.forecast_failure.clone().or_else(|| self.draws.iter().find_map(failure));
+        report.scores = scores(promoted.forecasts, &self.forecasts);
+        let done: Vec<&DrawsDone> = self.draws.iter().filter_map(done).collect();
+        let (mut known, mut found) = (promoted.forecast_usage, self.forecast_usage);
+        for draws in &done {
+            known.add(&draws.promoted);
+            found.add(&draws.candidate);
+        }
+        report.cost = CostComparison::of(known, found);
+        report.draws = draws(&done);
     }
 
     fn judge(&self, shadow: &Shadow<'_>, report: &mut ShadowReport) {
         let all = self.verdicts.get(&(shadow.part, shadow.index)).map(Vec::as_slice).unwrap_or_default();
         report.failure = all.iter().find_map(failure);
-        let done: Vec<&VerdictsDone> = all
-            .iter()
-            .filter_map(|verdicts| match verdicts {
-                Attempted::Done(done) => Some(done),
-                Attempted::Failed(_) => None,
-            })
-            .collect();
+        let done: Vec<&VerdictsDone> = all.iter().filter_map(done).collect();
         let (mut promoted, mut candidate) = (Usage::default(), Usage::default());
         for verdicts in &done {
             promoted.add(&verdicts.promoted);
@@ -185,9 +186,9 @@ fn failure<T>(attempted: &Attempted<T>) -> Option<Problem> {
     }
 }
 
-fn fit_of(attempted: &Attempted<Done<PosteriorDone>>) -> Option<FitSummary> {
+fn done<T>(attempted: &Attempted<T>) -> Option<&T> {
     match attempted {
-        Attempted::Done(done) => Some(done.work.fit.clone()),
+        Attempted::Done(done) => Some(done),
         Attempted::Failed(_) => None,
     }
 }
@@ -208,7 +209,7 @@ fn sum<'a>(chains: impl Iterator<Item = &'a Done<ChainDone>>) -> Usage {
 
 /// Scores of the races that both have forecast.
 fn scores(promoted: &[ForecastDone], candidate: &[ForecastDone]) -> Option<ScoreComparison> {
-    let per_race: Vec<RaceScores> = promoted
+    let per_race = promoted
         .iter()
         .filter_map(|known| {
             let found = candidate.iter().find(|found| found.race == known.race)?;
@@ -216,14 +217,34 @@ fn scores(promoted: &[ForecastDone], candidate: &[ForecastDone]) -> Option<Score
             Some(RaceScores { race: known.race.clone(), promoted, candidate })
         })
         .collect();
-    let pairs = |score: fn(&crate::score::forecast::RankScores) -> f64| {
-        per_race.iter().map(|race| (score(&race.promoted), score(&race.candidate))).collect::<Vec<_>>()
+    ScoreComparison::of(per_race)
+}
+
+/// Finish positions of all scenarios that both drew; `None` where there are none.
+fn draws(done: &[&DrawsDone]) -> Option<DrawComparison> {
+    let (first, others) = done.split_first()?;
+    let mut sums = (*first).clone();
+    for other in others {
+        sums.scenarios += other.scenarios;
+        sums.identical += other.identical;
+        for (sum, part) in sums.entries.iter_mut().zip(&other.entries) {
+            sum.promoted += part.promoted;
+            sum.candidate += part.candidate;
+            sum.squares += part.squares;
+        }
+    }
+    let count = sums.scenarios as f64;
+    let difference = |sum: &FinishSums| {
+        let (promoted, candidate) = (sum.promoted as f64 / count, sum.candidate as f64 / count);
+        let mean = candidate - promoted;
+        let half = half_width(sums.scenarios as usize, sum.squares as f64 - count * mean.powi(2));
+        let (low, high) = (half.map(|half| mean - half), half.map(|half| mean + half));
+        FinishDifference { driver: sum.driver.clone(), promoted, candidate, low, high }
     };
-    Some(ScoreComparison {
-        crps: paired_difference(&pairs(|scores| scores.crps))?,
-        log_score: paired_difference(&pairs(|scores| scores.log_score))?,
-        per_race,
-    })
+    let mut drivers: Vec<_> = sums.entries.iter().map(difference).collect();
+    let size = |driver: &FinishDifference| (driver.candidate - driver.promoted).abs();
+    drivers.sort_by(|a, b| size(b).total_cmp(&size(a)));
+    Some(DrawComparison { scenarios: sums.scenarios, identical: sums.identical, drivers })
 }
 
 fn verdicts(shadow: &Shadow<'_>, done: &[&VerdictsDone]) -> VerdictComparison {
@@ -231,31 +252,57 @@ fn verdicts(shadow: &Shadow<'_>, done: &[&VerdictsDone]) -> VerdictComparison {
     for &(promoted, candidate, count) in done.iter().flat_map(|verdicts| &verdicts.pairs) {
         *counts.entry((promoted, candidate)).or_default() += count;
     }
-    let mut found = VerdictComparison::default();
-    for ((promoted, candidate), count) in counts {
-        let pair = VerdictPair {
-            promoted: reason(shadow.promoted, promoted),
-            candidate: reason(shadow.candidate, candidate),
-            count,
-        };
-        found.judged += count;
-        // By code: versions may number their reasons differently.
-        found.agreed += if pair.promoted == pair.candidate { count } else { 0 };
-        found.matrix.push(pair);
-    }
-    found.agreement = found.agreed as f64 / found.judged.max(1) as f64;
+    let matrix = counts.into_iter().map(|((promoted, candidate), count)| VerdictPair {
+        promoted: reason(shadow.promoted, promoted),
+        candidate: reason(shadow.candidate, candidate),
+        count,
+    });
+    let compared = VerdictComparison::of(matrix.collect());
     let examples =
         done.iter().flat_map(|verdicts| &verdicts.examples).map(|&(number, promoted, candidate)| DifferentVerdict {
             number,
             promoted: reason(shadow.promoted, promoted),
             candidate: reason(shadow.candidate, candidate),
         });
-    found.examples = examples.filter(|example| example.promoted != example.candidate).take(EXAMPLES_MAX).collect();
-    found
+    let examples = examples.filter(|example| example.promoted != example.candidate).take(EXAMPLES_MAX).collect();
+    VerdictComparison { examples, ..compared }
 }
 
 /// Code of a verdict's reason; `None` where it keeps.
 fn reason(plugin: &PinnedPlugin, verdict: u8) -> Option<String> {
     let index = usize::from(verdict).checked_sub(1)?;
     Some(plugin.veto_reasons.get(index).map_or_else(|| verdict.to_string(), |reason| reason.code.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_of_all_blocks_are_compared_with_the_largest_difference_first() {
+        let block = |sums: [(u64, u64, u64); 2]| DrawsDone {
+            scenarios: 2,
+            identical: 1,
+            entries: ["A", "B"]
+                .into_iter()
+                .zip(sums)
+                .map(|(driver, (promoted, candidate, squares))| FinishSums {
+                    driver: driver.to_owned(),
+                    promoted,
+                    candidate,
+                    squares,
+                })
+                .collect(),
+            ..DrawsDone::default()
+        };
+        // B's differences are 0, 2, 0, 2: mean 1, squared distances 4, three degrees of freedom.
+        let found = draws(&[&block([(4, 4, 0), (6, 8, 4)]), &block([(4, 4, 0), (6, 8, 4)])]).unwrap();
+        assert_eq!((found.scenarios, found.identical), (4, 2));
+        let [b, a] = &found.drivers[..] else { panic!("{found:?}") };
+        assert_eq!((b.driver.as_str(), b.promoted, b.candidate), ("B", 3.0, 4.0));
+        let half = 3.182_446 * (4.0_f64 / 3.0 / 4.0).sqrt();
+        assert!((b.low.unwrap() - (1.0 - half)).abs() < 1e-6 && (b.high.unwrap() - (1.0 + half)).abs() < 1e-6);
+        assert_eq!((a.driver.as_str(), a.low, a.high), ("A", Some(0.0), Some(0.0)));
+        assert!(draws(&[]).is_none());
+    }
 }

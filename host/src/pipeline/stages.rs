@@ -70,7 +70,7 @@ pub fn stages(spec: &PinnedSpec) -> Vec<NewStage> {
             push(SHADOW_POSTERIOR, seconds::PER_POSTERIOR * posteriors.len() as f64, posteriors);
         }
     }
-    let shadowed = shadows(spec);
+    let shadowed = shadow_tasks(spec);
     push(SHADOW, seconds::PER_SHADOW_TASK * shadowed.len() as f64, shadowed);
     push(REPORT, seconds::PER_REPORT, vec![TaskInput::Report]);
     stages
@@ -117,11 +117,14 @@ fn shadow_chains(plan: &PinnedSpec) -> Vec<TaskInput> {
     plan.fits.iter().enumerate().flat_map(chains).collect()
 }
 
-/// What candidates do after the fits: forecasts, and verdicts on what the job's own constraints saw.
-fn shadows(spec: &PinnedSpec) -> Vec<TaskInput> {
+/// What candidates do after the fits: forecasts, scenarios, and verdicts on what the job's own constraints saw.
+pub fn shadow_tasks(spec: &PinnedSpec) -> Vec<TaskInput> {
     let forecasts = Beside::of(spec).map_or(0, |beside| beside.spec.forecasts.len());
     let mut tasks: Vec<_> = (0..forecasts).map(|forecast| TaskInput::ShadowForecast { forecast }).collect();
     let blocks = spec.simulations.first().map_or(0, |plan| plan.scenarios.div_ceil(BLOCK_SCENARIOS));
+    if spec.generator.shadow.is_some() {
+        tasks.extend((0..blocks).map(|block| TaskInput::ShadowDraws { block }));
+    }
     let with_shadow = |plugins: &[PinnedPlugin]| {
         let found = plugins.iter().enumerate().filter(|(_, plugin)| plugin.shadow.is_some());
         found.map(|(index, _)| index).collect::<Vec<_>>()

@@ -189,11 +189,14 @@ fn touch(path: &Path) {
     }
 }
 
+/// What paddock itself does to code before it is compiled; to be raised with every change of that (`slices`).
+const CODE_CHANGES: u32 = 1;
+
 /// Differs wherever compiled code may differ: engine version and configuration, CPU features, paddock version.
 fn engine_key(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    (env!("CARGO_PKG_VERSION"), CODE_CHANGES).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 

@@ -12,7 +12,9 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
-use super::{engine::new_engine, limits::PluginLimits, log::clean_text, outcome::Outcome, rejection::Rejection};
+use super::{
+    engine::new_engine, limits::PluginLimits, log::clean_text, outcome::Outcome, rejection::Rejection, slices::sliced,
+};
 
 /// The hidden subcommand whose main function is [`compile_child_main`].
 pub const COMPILE_SUBCOMMAND: &str = "compile-component";
@@ -260,5 +262,6 @@ pub fn stand_back() -> std::io::Result<()> {
 }
 
 fn compile_here(wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    new_engine()?.precompile_component(wasm)
+    let cut = sliced(wasm).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+    new_engine()?.precompile_component(&cut)
 }

@@ -28,6 +28,7 @@ mod runtime;
 mod sampler;
 mod screen;
 mod session;
+mod slices;
 mod store;
 mod v0_1;
 mod wasi;

@@ -13,6 +13,7 @@ mod preview;
 mod replay;
 mod run;
 mod shadow;
+mod shadow_summary;
 mod simulation;
 
 use serde::{Deserialize, Serialize};
@@ -27,9 +28,10 @@ pub use self::{
     replay::{EnvironmentDifference, OutputDifference, ReplayReport},
     run::{ComponentCost, OutputRecord, PluginRecord, RESULT_MEDIA_TYPE, RunRecord, StageCost},
     shadow::{
-        CostComparison, DifferentVerdict, RaceScores, ScoreComparison, ShadowPart, ShadowReport, VerdictComparison,
-        VerdictPair,
+        CostComparison, DifferentVerdict, DrawComparison, FinishDifference, RaceScores, ScoreComparison, ShadowPart,
+        ShadowReport, VerdictComparison, VerdictPair,
     },
+    shadow_summary::{ShadowSummary, summaries},
     simulation::{DriverOutlook, SimulationSummary, VetoCount},
 };
 

@@ -7,7 +7,10 @@ use utoipa::ToSchema;
 use crate::{
     domain::{plugin::Usage, problem::Problem},
     results::FitSummary,
-    score::{forecast::RankScores, paired::PairedDifference},
+    score::{
+        forecast::RankScores,
+        paired::{PairedDifference, paired_difference},
+    },
 };
 
 /// Which plugin of a job a candidate ran beside.
@@ -16,7 +19,7 @@ use crate::{
 pub enum ShadowPart {
     /// The calibrator: it fitted the same races, and the same races were forecast from its fits.
     Calibrator,
-    /// The generator: it forecast the same races from the same fits.
+    /// The generator: it forecast the same races from the same fits, and drew the scenarios of the choice too.
     Generator,
     /// A constraint on scenarios: it judged every scenario that was drawn for the choice.
     Constraint,
@@ -43,6 +46,9 @@ pub struct ShadowReport {
     /// Verdicts side by side, for constraints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdicts: Option<VerdictComparison>,
+    /// Scenarios side by side, for generators of jobs that simulate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<DrawComparison>,
     /// Forecast scores side by side, for calibrators and generators of jobs that forecast past races.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoreComparison>,
@@ -68,6 +74,18 @@ pub struct VerdictComparison {
     pub examples: Vec<DifferentVerdict>,
 }
 
+impl VerdictComparison {
+    /// Of how often each pair of verdicts was given, without examples.
+    #[must_use]
+    pub fn of(matrix: Vec<VerdictPair>) -> Self {
+        let judged: u64 = matrix.iter().map(|pair| pair.count).sum();
+        // By code: versions may number their reasons differently.
+        let agreed: u64 = matrix.iter().filter(|pair| pair.promoted == pair.candidate).map(|pair| pair.count).sum();
+        let agreement = agreed as f64 / judged.max(1) as f64;
+        Self { judged, agreed, agreement, matrix, examples: Vec::new() }
+    }
+}
+
 /// A cell of the confusion matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VerdictPair {
@@ -90,6 +108,34 @@ pub struct DifferentVerdict {
     pub candidate: Option<String>,
 }
 
+/// Scenarios of two generators with the same numbers, before any constraint has judged them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DrawComparison {
+    /// Scenarios that both drew.
+    pub scenarios: u64,
+    /// Those in which everybody finishes where the other generator has them.
+    pub identical: u64,
+    /// Finish positions of each driver, the largest difference first.
+    pub drivers: Vec<FinishDifference>,
+}
+
+/// Where two generators have a driver finish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FinishDifference {
+    /// Driver.
+    pub driver: String,
+    /// Mean finish position in the promoted version's scenarios.
+    pub promoted: f64,
+    /// Mean finish position in the candidate's.
+    pub candidate: f64,
+    /// Lower end of the 95 % interval of candidate minus promoted, by Student's t over the scenarios; absent for a single one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper end, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+}
+
 /// Forecast scores of the same races, lower is better.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScoreComparison {
@@ -99,6 +145,19 @@ pub struct ScoreComparison {
     pub log_score: PairedDifference,
     /// Each race, oldest first.
     pub per_race: Vec<RaceScores>,
+}
+
+impl ScoreComparison {
+    /// Of races that both have forecast; `None` where there are none.
+    #[must_use]
+    pub fn of(per_race: Vec<RaceScores>) -> Option<Self> {
+        let pairs = |score: fn(&RankScores) -> f64| {
+            per_race.iter().map(|race| (score(&race.promoted), score(&race.candidate))).collect::<Vec<_>>()
+        };
+        let crps = paired_difference(&pairs(|scores| scores.crps))?;
+        let log_score = paired_difference(&pairs(|scores| scores.log_score))?;
+        Some(Self { crps, log_score, per_race })
+    }
 }
 
 /// Scores of one race.

@@ -40,8 +40,7 @@ pub fn paired_difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
     }
     let mean = differences.iter().sum::<f64>() / count;
     let squares: f64 = differences.iter().map(|difference| (difference - mean).powi(2)).sum();
-    let half =
-        (differences.len() > 1).then(|| quantile_975(differences.len() - 1) * (squares / (count - 1.0) / count).sqrt());
+    let half = half_width(differences.len(), squares);
     Some(PairedDifference {
         pairs: differences.len(),
         mean,
@@ -49,6 +48,14 @@ pub fn paired_difference(pairs: &[(f64, f64)]) -> Option<PairedDifference> {
         high: half.map(|half| mean + half),
         better: differences.iter().filter(|difference| **difference < 0.0).count(),
     })
+}
+
+/// Half the width of the 95 % interval of the mean of `count` differences, whose squared distances from it sum up to `squares`; `None`
+/// for a single one.
+#[must_use]
+pub fn half_width(count: usize, squares: f64) -> Option<f64> {
+    let degrees = count.checked_sub(1).filter(|degrees| *degrees > 0)?;
+    Some(quantile_975(degrees) * (squares / degrees as f64 / count as f64).sqrt())
 }
 
 /// The 0.975 quantile of Student's t distribution. Past the table by the first terms of Cornish and Fisher's expansion around the

@@ -176,6 +176,7 @@ async fn call_registry(described: &mut Described<'_>) {
     described.get(alias, &stable).await;
     described.get("/v1/plugins/{name}/diff", &format!("{own}/diff?from=1.0.0&to=stable")).await;
     described.get(&format!("{version}/shadows"), &format!("{own}/1.0.0/shadows")).await;
+    described.get(&format!("{version}/shadows/summary"), &format!("{own}/1.0.0/shadows/summary")).await;
     described.get(&format!("{version}/costs"), &format!("{own}/1.0.0/costs")).await;
     described.get("/v1/plugins/{name}/sharing", &format!("{own}/sharing")).await;
     let shared = r#"{"visibility": "teams", "teams": ["theirs"]}"#;
