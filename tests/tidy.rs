@@ -7,7 +7,7 @@ use std::{
 
 /// Rooms from the bottom to the top. A room may use the rooms of lower rows, and itself.
 const ROWS: [&[&str]; 8] = [
-    &["domain"],
+    &["domain", "processor"],
     &["db", "telemetry", "score", "optimize", "plugins"],
     &["auth"],
     &["catalog", "jobs", "webhooks", "results"],

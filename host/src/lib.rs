@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod optimize;
 pub mod pipeline;
 pub mod plugins;
+pub mod processor;
 pub mod results;
 pub mod score;
 pub mod telemetry;

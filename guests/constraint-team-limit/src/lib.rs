@@ -7,9 +7,6 @@ use paddock_sdk::{
 };
 use serde::Deserialize;
 
-/// Number of a driver whose team is not known.
-const NO_TEAM: u16 = u16::MAX;
-
 /// Most entries of a lineup that the contract allows.
 const ROSTER_MAX: usize = 32;
 
@@ -28,10 +25,10 @@ pub struct TeamLimit;
 struct Params {
     /// Most drivers of one team, 1..=32.
     #[serde(default = "two")]
-    max_per_team: usize,
+    max_per_team: u32,
 }
 
-const fn two() -> usize {
+const fn two() -> u32 {
     2
 }
 
@@ -39,7 +36,7 @@ impl Plugin for TeamLimit {
     fn describe() -> Description {
         Description {
             name: "constraint-team-limit".into(),
-            version: "0.1.1".into(),
+            version: "0.1.2".into(),
             summary: "Keeps lineups from having too many drivers of one team.".into(),
             params_schema: SCHEMA.into(),
             veto_reasons: vec![VetoReason {
@@ -62,9 +59,9 @@ impl Constraint for TeamLimit {
 /// Judges the lineups of one slate.
 #[derive(Debug)]
 pub struct TeamJudge {
-    /// Number of each slate entry's team.
+    /// Number of each slate entry's team; drivers without one have a number each.
     team: Vec<u16>,
-    max_per_team: usize,
+    max_per_team: u32,
 }
 
 impl LineupJudge for TeamJudge {
@@ -74,12 +71,12 @@ impl LineupJudge for TeamJudge {
             return Err(Refusal::InvalidParams("max_per_team is 0, it must be at least 1".into()));
         }
         let mut numbers: HashMap<&str, u16> = HashMap::new();
-        let mut team = Vec::with_capacity(slate.team.len());
-        for name in &slate.team {
-            let next = numbers.len() as u16;
-            let number = if name.is_empty() { NO_TEAM } else { *numbers.entry(name).or_insert(next) };
-            team.push(number);
-        }
+        let team = slate.team.iter().enumerate().map(|(entry, name)| {
+            // The first entry of a team gives it its number, so that no two entries without one share it.
+            let number = entry as u16;
+            if name.is_empty() { number } else { *numbers.entry(name).or_insert(number) }
+        });
+        let team = team.collect();
         Ok(Self { team, max_per_team })
     }
 
@@ -90,26 +87,39 @@ impl LineupJudge for TeamJudge {
                 "lineups of {roster_size} entries, not of 1..={ROSTER_MAX}"
             )));
         }
-        block.entry.chunks_exact(roster_size).map(|lineup| self.judge_one(lineup)).collect()
+        // The compiler unrolls what is of a usual size.
+        match roster_size {
+            5 => self.judge_all(&block.entry, 5),
+            6 => self.judge_all(&block.entry, 6),
+            _ => self.judge_all(&block.entry, roster_size),
+        }
     }
 }
 
 impl TeamJudge {
-    fn judge_one(&self, lineup: &[u16]) -> Result<u8, Refusal> {
-        let team_of = |&entry: &u16| {
-            let found = self.team.get(usize::from(entry)).copied();
-            found.ok_or_else(|| Refusal::UnsupportedInput(format!("entry {entry} is not on the slate")))
-        };
-        let mut teams = [NO_TEAM; ROSTER_MAX];
-        for (team, entry) in teams.iter_mut().zip(lineup) {
-            *team = team_of(entry)?;
+    #[inline(always)]
+    fn judge_all(&self, entries: &[u16], roster_size: usize) -> Result<Vec<u8>, Refusal> {
+        let mut verdicts = Vec::with_capacity(entries.len() / roster_size);
+        // How many drivers of each team were met, above `base`, which rises with every lineup: nothing has to be set back.
+        let mut met = vec![0_u64; self.team.len()];
+        let mut base = 0;
+        for lineup in entries.chunks_exact(roster_size) {
+            let mut most = base;
+            for &entry in lineup {
+                let team = self.team.get(usize::from(entry)).and_then(|team| met.get_mut(usize::from(*team)));
+                let Some(team) = team else { return Err(unknown(entry)) };
+                *team = (*team).max(base) + 1;
+                most = most.max(*team);
+            }
+            verdicts.push(if most - base > u64::from(self.max_per_team) { TOO_MANY } else { 0 });
+            base += ROSTER_MAX as u64;
         }
-        let teams = &teams[..lineup.len()];
-        // Every pair is looked at: for a roster of six that is less than sorting it, or asking for memory.
-        let mates = |team: &u16| teams.iter().filter(|other| *other == team).count();
-        let is_over = |team: &u16| *team != NO_TEAM && mates(team) > self.max_per_team;
-        Ok(if teams.iter().any(is_over) { TOO_MANY } else { 0 })
+        Ok(verdicts)
     }
+}
+
+fn unknown(entry: u16) -> Refusal {
+    Refusal::UnsupportedInput(format!("entry {entry} is not on the slate"))
 }
 
 paddock_sdk::export_constraint!(TeamLimit);

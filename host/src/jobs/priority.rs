@@ -4,6 +4,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::processor::stand_back;
+
 /// Niceness of tasks that do not stand back all the way.
 const NICENESS: i32 = 10;
 
@@ -24,7 +26,7 @@ impl TaskPriority {
     /// Gives this priority to the calling thread and to those that it starts from now on.
     pub(super) fn take(self) {
         let taken = match self {
-            Self::Idle => idle(),
+            Self::Idle => stand_back(),
             Self::Nice => {
                 rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS).map_err(io::Error::from)
             }
@@ -33,15 +35,6 @@ impl TaskPriority {
         if let Err(error) = taken {
             tracing::warn!(error = %error, "tasks run with the same priority as requests");
         }
-    }
-}
-
-fn idle() -> io::Result<()> {
-    let no_priority = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the structure outlives the call, and 0 means the calling thread.
-    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 use super::{
     engine::new_engine, limits::PluginLimits, log::clean_text, outcome::Outcome, rejection::Rejection, slices::sliced,
 };
+use crate::processor::{give_way, stand_back};
 
 /// The hidden subcommand whose main function is [`compile_child_main`].
 pub const COMPILE_SUBCOMMAND: &str = "compile-component";
@@ -219,6 +220,11 @@ fn answer_parent() -> std::io::Result<()> {
     stdin.read_exact(&mut header)?;
     let (address_space, cpu) = header.split_at(8);
     limit_self(as_u64(address_space), as_u64(cpu))?;
+    let threads = rayon::ThreadPoolBuilder::new().start_handler(|_| {
+        // Such a thread would only be in the way for longer.
+        let _ = give_way();
+    });
+    threads.build_global().map_err(std::io::Error::other)?;
     let mut wasm = Vec::new();
     stdin.read_to_end(&mut wasm)?;
     let (tag, body) = match compile_here(&wasm) {
@@ -246,19 +252,9 @@ fn limit_self(address_space_bytes: u64, cpu_s: u64) -> std::io::Result<()> {
     setrlimit(Resource::Cpu, Rlimit { current: Some(cpu_s), maximum: Some(cpu_s + 1) })?;
     setrlimit(Resource::Core, both(0))?;
     setrlimit(Resource::Fsize, both(0))?;
+    // A compilation takes seconds and a request a moment, and whoever uploads much gets no more of the machine than whoever runs tasks.
     stand_back()?;
-    Ok(())
-}
-
-/// Gives this thread, and those that it starts, the processor when nothing else wants it, as tasks have it: a compilation takes
-/// seconds and a request a moment, and whoever uploads much gets no more of the machine than whoever runs tasks.
-pub fn stand_back() -> std::io::Result<()> {
-    let no_priority = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the structure outlives the call, and 0 means the calling thread.
-    match unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const no_priority) } {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
-    }
+    give_way()
 }
 
 fn compile_here(wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {

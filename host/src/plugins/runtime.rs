@@ -8,11 +8,14 @@ use std::{
 
 use wasmtime::component::{Component, Linker};
 
-use crate::domain::{hex::sha256_hex, plugin::PluginDescription};
+use crate::{
+    domain::{hex::sha256_hex, plugin::PluginDescription},
+    processor::stand_back,
+};
 
 use super::{
     cache::CodeCache,
-    compile::{CompileQueue, stand_back},
+    compile::CompileQueue,
     engine::EngineRoom,
     limits::PluginLimits,
     outcome::{Outcome, PluginFailure},

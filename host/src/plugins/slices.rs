@@ -164,15 +164,18 @@ fn bulk_operations<'a>(
 ) -> Result<Vec<(Range<usize>, Bulk)>> {
     let mut found: Vec<(Range<usize>, Bulk)> = Vec::new();
     let mut open: Option<(usize, Bulk)> = None;
+    let mut is_short = false;
     for operator in operators {
         let (operator, offset) = operator?;
         // An operation reaches to where the next one begins; a body ends with another.
         found.extend(open.take().map(|(start, bulk)| (start..offset, bulk)));
         open = match operator {
-            Operator::MemoryFill { mem: 0 } => Some((offset, Bulk::Fill)),
-            Operator::MemoryCopy { dst_mem: 0, src_mem: 0 } => Some((offset, Bulk::Copy)),
+            Operator::MemoryFill { mem: 0 } if !is_short => Some((offset, Bulk::Fill)),
+            Operator::MemoryCopy { dst_mem: 0, src_mem: 0 } if !is_short => Some((offset, Bulk::Copy)),
             _ => None,
         };
+        // The engine has something faster for lengths that it knows, and code between here and there would be in the way of that.
+        is_short = matches!(operator, Operator::I32Const { value } if (0..=SLICE_BYTES).contains(&value));
     }
     Ok(found)
 }
@@ -329,6 +332,17 @@ mod tests {
             same("copy", (to, from, length));
             same("copy", (to / 4, from / 4, length / 2));
         }
+    }
+
+    #[test]
+    fn what_is_known_to_be_short_is_left_to_the_engine() {
+        let cut = |length: i32| {
+            let mut code = Vec::new();
+            InstructionSink::new(&mut code).i32_const(1).i32_const(2).i32_const(length).memory_copy(0, 0).end();
+            let operators = wasmparser::OperatorsReader::new(BinaryReader::new(&code, 0)).into_iter_with_offsets();
+            bulk_operations(operators).unwrap().len()
+        };
+        assert_eq!([0, SLICE_BYTES, SLICE_BYTES + 1, -1].map(cut), [0, 0, 1, 1]);
     }
 
     #[test]

@@ -172,7 +172,9 @@ impl LineupJudgeSession {
         let mut verdicts = Vec::with_capacity(lineups.len());
         let Self { guest, exports, judge, .. } = self;
         for rows in lineups.chunks(self.block_max) {
-            let entry: Vec<u16> = rows.iter().flat_map(Lineup::entries).copied().collect();
+            let roster = rows.first().map_or(0, |lineup| lineup.entries().len());
+            let mut entry = Vec::with_capacity(rows.len() * roster);
+            rows.iter().for_each(|lineup| entry.extend_from_slice(lineup.entries()));
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "block_max is at most 65535, and so is a roster's size"
