@@ -1,7 +1,7 @@
 //! Who gets the processor first. Requests take a moment and somebody waits for them, so threads that compute for long stand back, and
 //! those that nobody can ask to pause are made to.
 
-use std::{io, mem, ptr, time::Duration};
+use std::{cell::RefCell, io, mem, ptr, time::Duration};
 
 /// How long a request may have to wait behind a thread that [`gives_way`](give_way).
 const TURN: Duration = Duration::from_millis(1);
@@ -21,7 +21,7 @@ pub fn stand_back() -> io::Result<()> {
 
 /// Has this thread offer the processor to others every millisecond from now on, whatever it does. A thread that stands back is not always
 /// interrupted when another wakes: Linux may leave it running until its next tick, up to 4 ms later, and a request passes through several
-/// threads. For threads that end with their process: they are woken for it even while they wait for something.
+/// threads. For threads that do little else than compute: they are woken for it even while they wait for something.
 ///
 /// # Errors
 /// Where there is no timer to be had.
@@ -33,17 +33,42 @@ pub fn give_way() -> io::Result<()> {
         action.sa_flags = libc::SA_RESTART;
         done(libc::sigaction(SIGNAL, &raw const action, ptr::null_mut()))?;
     }
-    let mut timer: libc::timer_t = ptr::null_mut();
-    // SAFETY: all zeros are a valid `sigevent`, and both structures outlive the calls. The timer is never deleted, as documented.
-    unsafe {
-        let mut event: libc::sigevent = mem::zeroed();
-        event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = SIGNAL;
-        event.sigev_notify_thread_id = libc::gettid();
-        done(libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer))?;
+    let turns = Turns::start()?;
+    TURNS.with_borrow_mut(|own| *own = Some(turns));
+    Ok(())
+}
+
+thread_local! {
+    /// Ends with the thread.
+    static TURNS: RefCell<Option<Turns>> = const { RefCell::new(None) };
+}
+
+/// A timer that interrupts the thread which started it.
+struct Turns(libc::timer_t);
+
+impl Turns {
+    fn start() -> io::Result<Self> {
         let turn = libc::timespec { tv_sec: 0, tv_nsec: i64::from(TURN.subsec_nanos()) };
         let turns = libc::itimerspec { it_interval: turn, it_value: turn };
-        done(libc::timer_settime(timer, 0, &raw const turns, ptr::null_mut()))
+        let mut timer: libc::timer_t = ptr::null_mut();
+        // SAFETY: all zeros are a valid `sigevent`, and all structures outlive the calls.
+        unsafe {
+            let mut event: libc::sigevent = mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = SIGNAL;
+            event.sigev_notify_thread_id = libc::gettid();
+            done(libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer))?;
+            let timer = Self(timer);
+            done(libc::timer_settime(timer.0, 0, &raw const turns, ptr::null_mut()))?;
+            Ok(timer)
+        }
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        // SAFETY: the timer was made, and nobody else knows it.
+        unsafe { libc::timer_delete(self.0) };
     }
 }
 

@@ -7,6 +7,7 @@ use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use crate::{
     domain::problem::Problem,
     jobs::{TaskContext, TaskFailure},
+    processor::give_way,
 };
 
 /// Runs `work` on rayon threads of its own, one per core; gives the CPU time of all of them as well.
@@ -27,7 +28,11 @@ pub fn on_all_cores<T: Send>(
 /// What `work` gives, and the CPU time of the threads that it ran on. The threads that everybody shares would mix what runs side by
 /// side, and nobody could say what each has cost; starting threads takes a fraction of a millisecond.
 fn measured<T: Send>(work: impl FnOnce() -> T + Send) -> Result<(T, Duration), ThreadPoolBuildError> {
-    let threads = ThreadPoolBuilder::new().thread_name(|index| format!("native-{index}")).build()?;
+    let threads = ThreadPoolBuilder::new().thread_name(|index| format!("native-{index}")).start_handler(|_| {
+        // Without it requests wait a few milliseconds longer now and then, which is no reason to fail.
+        let _ = give_way();
+    });
+    let threads = threads.build()?;
     let done = threads.install(work);
     // Each thread says what it has spent since it was started for this.
     let cpu = threads.broadcast(|_| thread_cpu()).into_iter().sum();
