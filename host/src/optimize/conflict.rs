@@ -1,12 +1,14 @@
 //! Why rules, locks, excludes and salaries together leave no lineup: a smallest set of them that contradict each other, and which
 //! single change would help. Small integer programs; no points are looked at.
 
-use good_lp::{
-    Expression, ProblemVariables, Solution, SolverModel, Variable, constraint, microlp,
-    solvers::microlp::MicroLpProblem, variable,
-};
+use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, constraint, variable};
 
-use super::{infeasible::Infeasible, rules::Demand, space::SearchSpace};
+use super::{
+    infeasible::Infeasible,
+    rules::Demand,
+    solver::{Model, solver},
+    space::SearchSpace,
+};
 
 /// One of the user's own demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +80,8 @@ fn extreme(space: &SearchSpace, parts: &[Part], aim: Aim) -> Option<u64> {
     let salary =
         || -> Expression { picks.iter().zip(&space.salary_usd).map(|(&pick, &usd)| f64::from(usd) * pick).sum() };
     let mut model = match aim {
-        Aim::Cheapest => variables.minimise(salary()).using(microlp),
-        Aim::Dearest => variables.maximise(salary()).using(microlp),
+        Aim::Cheapest => variables.minimise(salary()).using(solver),
+        Aim::Dearest => variables.maximise(salary()).using(solver),
     };
     let count: Expression = picks.iter().sum();
     model.add_constraint(constraint!(count == space.roster_size as f64));
@@ -101,7 +103,7 @@ fn extreme(space: &SearchSpace, parts: &[Part], aim: Aim) -> Option<u64> {
     Some(picked.map(|(_, &usd)| u64::from(usd)).sum())
 }
 
-fn add_rule(model: &mut MicroLpProblem, picks: &[Variable], demand: &Demand) {
+fn add_rule(model: &mut Model, picks: &[Variable], demand: &Demand) {
     let sum = |set: &[u16]| -> Expression { set.iter().map(|&entry| picks[usize::from(entry)]).sum() };
     match demand {
         Demand::Count { of, at_least, at_most } => {

@@ -36,6 +36,7 @@ mod rules;
 mod score;
 mod search;
 mod session;
+mod solver;
 mod space;
 mod standing;
 mod steps;

@@ -1,12 +1,13 @@
 //! The lineups that may be chosen: places, salaries, locks and excludes, checked and sorted for the search.
 
-use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, microlp, variable};
+use good_lp::{Expression, ProblemVariables, Solution, SolverModel, Variable, variable};
 
 use super::{
     answer::SearchFailure,
     conflict::conflict,
     infeasible::Infeasible,
     rules::{Rule, Rules},
+    solver::solver,
 };
 
 /// Most entries of a slate; a lineup is a set of 128 bits inside the search.
@@ -228,13 +229,13 @@ impl SearchSpace {
         let solution = match aim {
             Aim::DearestUpTo(most_usd) => variables
                 .maximise(salary())
-                .using(microlp)
+                .using(solver)
                 .with(salary().leq(most_usd as f64))
                 .with(count.eq(places))
                 .solve(),
             Aim::CheapestFrom(least_usd) => variables
                 .minimise(salary())
-                .using(microlp)
+                .using(solver)
                 .with(salary().geq(least_usd as f64))
                 .with(count.eq(places))
                 .solve(),
