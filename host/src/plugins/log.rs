@@ -100,16 +100,18 @@ impl Drop for LogGate {
     }
 }
 
-/// `text` cut at `bytes_max` on a character boundary, with control characters replaced: what a guest says ends up in
-/// terminals and logs.
+/// `text` with control characters replaced, at most `bytes_max` bytes of it: what a guest says ends up in terminals and logs.
 #[must_use]
 pub fn clean_text(text: &str, bytes_max: usize) -> Cow<'_, str> {
     let cut = &text[..text.floor_char_boundary(bytes_max)];
-    if cut.chars().any(is_unprintable) {
-        Cow::Owned(cut.chars().map(|letter| if is_unprintable(letter) { '\u{fffd}' } else { letter }).collect())
-    } else {
-        Cow::Borrowed(cut)
+    if !cut.chars().any(is_unprintable) {
+        return Cow::Borrowed(cut);
     }
+    let letters = cut.chars().map(|letter| if is_unprintable(letter) { char::REPLACEMENT_CHARACTER } else { letter });
+    let mut clean: String = letters.collect();
+    // A replacement is longer than what it replaces.
+    clean.truncate(clean.floor_char_boundary(bytes_max));
+    Cow::Owned(clean)
 }
 
 /// Control characters, and the marks that reorder text around them (Unicode TR 36, "bidirectional text spoofing").
@@ -157,5 +159,6 @@ mod tests {
         assert_eq!(clean_text("a\u{1b}[2J\nb", 80), "a\u{fffd}[2J\u{fffd}b");
         assert_eq!(clean_text("x\u{202e}y", 80), "x\u{fffd}y");
         assert!(matches!(clean_text("plain", 80), Cow::Borrowed("plain")));
+        assert_eq!(clean_text("\u{1}\u{1}\u{1}\u{1}", 4), "\u{fffd}");
     }
 }

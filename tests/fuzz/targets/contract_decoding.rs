@@ -150,7 +150,7 @@ fn fit(bytes: &[u8]) -> Result<(), PluginFailure> {
     let history = History { weight: numbers(bytes), ..History::default() };
     let mut chain = ECHOES.chain.open_chain(&context(), &history, &Map::new(), 1, 0)?;
     let columns = chain.columns();
-    assert_eq!(columns, chain.layout().iter().map(|block| block.shape.iter().product::<u32>() as usize).sum());
+    assert_eq!(columns, chain.layout().iter().map(|block| block.shape.iter().product::<u32>() as usize).sum::<usize>());
     let progress = chain.step(10)?;
     assert!(progress.iterations_done <= progress.iterations_total);
     let draws = chain.take_draws()?;
