@@ -17,7 +17,7 @@ use super::{
 use crate::{
     auth::signing::{self, Envelope, PublicKey},
     domain::{ids::JobId, problem::Problem},
-    jobs::{self},
+    jobs,
     results::RESULT_MEDIA_TYPE,
 };
 

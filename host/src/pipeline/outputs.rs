@@ -137,10 +137,8 @@ pub struct DrawsDone {
 }
 
 /// Finish positions of an entry by two generators. All are exact.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FinishSums {
-    /// Driver.
-    pub driver: String,
     /// Sum of the promoted version's.
     pub promoted: u64,
     /// Sum of the candidate's.

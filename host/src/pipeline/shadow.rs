@@ -26,7 +26,6 @@ use crate::{
         lineup::Lineup,
         model::Posterior,
         problem::Problem,
-        race::Race,
         scenario::{RaceSetup, ScenarioBlock},
     },
     jobs::{TaskFailure, TaskOutput},
@@ -137,7 +136,7 @@ fn draw_block(
     let mut known = drawn.generator(task, promoted, &call)?;
     let (call, lines) = lane.call(candidate, 0);
     let mut generator = drawn.generator(task, candidate, &call)?;
-    let mut both = DrawsDone { entries: vec![FinishSums::default(); drawn.race.entries.len()], ..DrawsDone::default() };
+    let mut both = DrawsDone { entries: vec![FinishSums::default(); drawn.setup.start.len()], ..DrawsDone::default() };
     for (first, wanted) in drawn.batches() {
         let scenarios = known.generate(first, wanted)?;
         let found = generator.generate(first, wanted);
@@ -145,15 +144,11 @@ fn draw_block(
         both.add(&scenarios, &found?);
         task.context.progress(drawn.share_before(first + u64::from(wanted)), &candidate.label);
     }
-    for (sums, entry) in both.entries.iter_mut().zip(&drawn.race.entries) {
-        sums.driver.clone_from(&entry.driver);
-    }
     Ok(DrawsDone { promoted: known.usage(), candidate: generator.usage(), ..both })
 }
 
 /// What a block of the simulation that the choice is made on has drawn, to be drawn again.
 struct Drawn {
-    race: Race,
     posterior: Posterior,
     setup: RaceSetup,
     seed: u64,
@@ -167,9 +162,8 @@ impl Drawn {
         let first = u64::from(block) * BLOCK_NUMBERS;
         let plan = task.spec.simulation(0)?;
         let posterior = posterior(task)?;
-        let race = task.race(&plan.race)?;
-        let setup = race_setup(&race, &posterior.drivers, &posterior.teams);
-        Ok(Self { race, posterior, setup, seed: plan.seed, numbers: first..first + drawn })
+        let setup = race_setup(&task.race(&plan.race)?, &posterior.drivers, &posterior.teams);
+        Ok(Self { posterior, setup, seed: plan.seed, numbers: first..first + drawn })
     }
 
     fn generator(
@@ -379,7 +373,7 @@ mod tests {
         both.add(&block([1, 2, 1, 2]), &block([1, 2, 2, 1]));
         both.add(&block([2, 1, 2, 1]), &block([2, 1, 2, 1]));
         assert_eq!((both.scenarios, both.identical), (4, 3));
-        let sums = |promoted, candidate| FinishSums { driver: String::new(), promoted, candidate, squares: 1 };
+        let sums = |promoted, candidate| FinishSums { promoted, candidate, squares: 1 };
         assert_eq!(both.entries, [sums(6, 7), sums(6, 5)]);
     }
 

@@ -83,6 +83,8 @@ struct Found {
     forecast_failure: Option<Problem>,
     forecast_usage: Usage,
     draws: Vec<Attempted<DrawsDone>>,
+    /// Who drives in the race that was drawn.
+    drivers: Vec<String>,
     verdicts: BTreeMap<(ShadowPart, usize), Vec<Attempted<VerdictsDone>>>,
 }
 
@@ -94,6 +96,11 @@ impl Found {
             found.chains = read.collect::<Result<_, _>>()?;
             let read = task.context.outputs(SHADOW_POSTERIOR)?.into_iter().map(outputs::read_value);
             found.posteriors = read.collect::<Result<_, _>>()?;
+        }
+        if task.spec.generator.shadow.is_some()
+            && let Some(plan) = task.spec.simulations.first()
+        {
+            found.drivers = task.race(&plan.race)?.entries.into_iter().map(|entry| entry.driver).collect();
         }
         if !shadow_tasks(task.spec).is_empty() {
             for done in outputs::read::<Shadowed>(task.context.outputs(SHADOW)?)? {
@@ -162,7 +169,7 @@ impl Found {
             found.add(&draws.candidate);
         }
         report.cost = CostComparison::of(known, found);
-        report.draws = draws(&done);
+        report.draws = draws(&done, &self.drivers);
     }
 
     fn judge(&self, shadow: &Shadow<'_>, report: &mut ShadowReport) {
@@ -221,7 +228,7 @@ fn scores(promoted: &[ForecastDone], candidate: &[ForecastDone]) -> Option<Score
 }
 
 /// Finish positions of all scenarios that both drew; `None` where there are none.
-fn draws(done: &[&DrawsDone]) -> Option<DrawComparison> {
+fn draws(done: &[&DrawsDone], drivers: &[String]) -> Option<DrawComparison> {
     let (first, others) = done.split_first()?;
     let mut sums = (*first).clone();
     for other in others {
@@ -234,14 +241,14 @@ fn draws(done: &[&DrawsDone]) -> Option<DrawComparison> {
         }
     }
     let count = sums.scenarios as f64;
-    let difference = |sum: &FinishSums| {
+    let difference = |(sum, driver): (&FinishSums, &String)| {
         let (promoted, candidate) = (sum.promoted as f64 / count, sum.candidate as f64 / count);
         let mean = candidate - promoted;
         let half = half_width(sums.scenarios as usize, sum.squares as f64 - count * mean.powi(2));
         let (low, high) = (half.map(|half| mean - half), half.map(|half| mean + half));
-        FinishDifference { driver: sum.driver.clone(), promoted, candidate, low, high }
+        FinishDifference { driver: driver.clone(), promoted, candidate, low, high }
     };
-    let mut drivers: Vec<_> = sums.entries.iter().map(difference).collect();
+    let mut drivers: Vec<_> = sums.entries.iter().zip(drivers).map(difference).collect();
     let size = |driver: &FinishDifference| (driver.candidate - driver.promoted).abs();
     drivers.sort_by(|a, b| size(b).total_cmp(&size(a)));
     Some(DrawComparison { scenarios: sums.scenarios, identical: sums.identical, drivers })
@@ -283,26 +290,18 @@ mod tests {
         let block = |sums: [(u64, u64, u64); 2]| DrawsDone {
             scenarios: 2,
             identical: 1,
-            entries: ["A", "B"]
-                .into_iter()
-                .zip(sums)
-                .map(|(driver, (promoted, candidate, squares))| FinishSums {
-                    driver: driver.to_owned(),
-                    promoted,
-                    candidate,
-                    squares,
-                })
-                .collect(),
+            entries: sums.map(|(promoted, candidate, squares)| FinishSums { promoted, candidate, squares }).to_vec(),
             ..DrawsDone::default()
         };
         // B's differences are 0, 2, 0, 2: mean 1, squared distances 4, three degrees of freedom.
-        let found = draws(&[&block([(4, 4, 0), (6, 8, 4)]), &block([(4, 4, 0), (6, 8, 4)])]).unwrap();
+        let drivers = ["A", "B"].map(str::to_owned);
+        let found = draws(&[&block([(4, 4, 0), (6, 8, 4)]), &block([(4, 4, 0), (6, 8, 4)])], &drivers).unwrap();
         assert_eq!((found.scenarios, found.identical), (4, 2));
         let [b, a] = &found.drivers[..] else { panic!("{found:?}") };
         assert_eq!((b.driver.as_str(), b.promoted, b.candidate), ("B", 3.0, 4.0));
         let half = 3.182_446 * (4.0_f64 / 3.0 / 4.0).sqrt();
         assert!((b.low.unwrap() - (1.0 - half)).abs() < 1e-6 && (b.high.unwrap() - (1.0 + half)).abs() < 1e-6);
         assert_eq!((a.driver.as_str(), a.low, a.high), ("A", Some(0.0), Some(0.0)));
-        assert!(draws(&[]).is_none());
+        assert!(draws(&[], &drivers).is_none());
     }
 }

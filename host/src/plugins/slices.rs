@@ -64,19 +64,19 @@ fn sliced_module(module: &[u8]) -> Result<Cow<'_, [u8]>> {
     let mut cut = Module::new();
     for section in sections(module)? {
         let data = match section.id {
-            MODULE_TYPES => longer(section.data, 1, &[0x60, 3, I32, I32, I32, 0])?,
+            MODULE_TYPES => Cow::Owned(longer(section.data, 1, &[0x60, 3, I32, I32, I32, 0])?),
             MODULE_FUNCTIONS => {
                 let mut kinds = Vec::new();
                 // Both are of the type that has just been added.
                 found.types.encode(&mut kinds);
                 found.types.encode(&mut kinds);
-                longer(section.data, 2, &kinds)?
+                Cow::Owned(longer(section.data, 2, &kinds)?)
             }
             MODULE_CODE => {
                 cut.section(&found.sliced_code(module));
                 continue;
             }
-            _ => section.data.to_vec(),
+            _ => Cow::Borrowed(section.data),
         };
         cut.section(&RawSection { id: section.id, data: &data });
     }
