@@ -259,7 +259,7 @@ impl<'a, 'judge> Picking<'a, 'judge> {
         let found = self.picked.len();
         let vetoed: u64 = self.vetoes_by_reason.values().sum();
         let reason = format!(
-            "{found} of {wanted} lineups: every other feasible lineup breaks an exposure, differs from these in fewer than {} drivers or is vetoed ({vetoed})",
+            "every other feasible lineup breaks an exposure, differs from these in fewer than {} drivers or is vetoed ({vetoed})",
             self.request.min_differences
         );
         PortfolioEnd::Exhausted { found, wanted, reason }

@@ -386,7 +386,7 @@ impl<'a, 'judge> Greedy<'a, 'judge> {
         }
         let vetoed: u64 = self.vetoes_by_reason.values().sum();
         let reason = format!(
-            "{found} of {wanted} lineups: all other feasible lineups differ from these in fewer than {} drivers or are vetoed ({vetoed})",
+            "all other feasible lineups differ from these in fewer than {} drivers or are vetoed ({vetoed})",
             self.request.min_differences
         );
         Some(PortfolioEnd::Exhausted { found, wanted, reason })
